@@ -1,0 +1,188 @@
+package mail
+
+import (
+	"bytes"
+	"encoding/base64"
+	"mime"
+	"mime/quotedprintable"
+	"strings"
+	"time"
+)
+
+// Draft is a message to be written. Texts are UTF-8 with LF or CRLF.
+type Draft struct {
+	From        Mailbox
+	To, Cc      []Mailbox
+	Subject     string
+	MessageID   string // without brackets
+	Date        time.Time
+	InReplyTo   string // without brackets
+	References  []string
+	Fields      []Field // further ones, as they lie
+	Text, HTML  string
+	Attachments []Attachment
+}
+
+// Attachment is a file that travels with a Draft. message/rfc822 is not encoded (RFC 2046 section 5.2.1).
+type Attachment struct {
+	Type, Name string
+	Inline     bool
+	Body       []byte
+}
+
+// Compose writes a Draft. boundary, which must be new for each message and ASCII letters and digits, begins the
+// boundaries of its parts.
+func Compose(d Draft, boundary string) Message {
+	var head bytes.Buffer
+	field := func(name, value string) {
+		if value != "" {
+			head.Write(FormatField(name, value))
+		}
+	}
+	field("From", d.From.String())
+	field("To", mailboxList(d.To))
+	field("Cc", mailboxList(d.Cc))
+	field("Subject", EncodeText(d.Subject))
+	if !d.Date.IsZero() {
+		field("Date", d.Date.Format("Mon, 02 Jan 2006 15:04:05 -0700"))
+	}
+	if d.MessageID != "" {
+		field("Message-ID", "<"+d.MessageID+">")
+	}
+	if d.InReplyTo != "" {
+		field("In-Reply-To", "<"+d.InReplyTo+">")
+	}
+	if len(d.References) > 0 {
+		field("References", "<"+strings.Join(d.References, "> <")+">")
+	}
+	for _, f := range d.Fields {
+		head.Write(f.Raw)
+	}
+	field("MIME-Version", "1.0")
+	p := textPart("plain", d.Text)
+	if d.HTML != "" {
+		p = multipart("alternative", boundary+"a", p, textPart("html", d.HTML))
+	}
+	if len(d.Attachments) > 0 {
+		all := []part{p}
+		for _, a := range d.Attachments {
+			all = append(all, attachment(a))
+		}
+		p = multipart("mixed", boundary+"m", all...)
+	}
+	head.Write(p.head)
+	return Message{Head: head.Bytes(), Body: p.body}
+}
+
+// part is a MIME part being written: its head with the last CRLF, its body.
+type part struct{ head, body []byte }
+
+func textPart(subtype, text string) part {
+	body := []byte(strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\n", "\r\n"))
+	if len(body) > 0 && body[len(body)-1] != '\n' {
+		body = append(body, "\r\n"...)
+	}
+	encoding := "7bit"
+	if !shortASCII(body) {
+		encoding = "quoted-printable"
+		body = quotedPrintable(body)
+	}
+	return part{append(FormatField("Content-Type", "text/"+subtype+"; charset=utf-8"),
+		FormatField("Content-Transfer-Encoding", encoding)...), body}
+}
+
+// shortASCII reports whether a body can go as it is: ASCII in lines of at most 76 characters, none of which a relay
+// might take for something else.
+func shortASCII(b []byte) bool {
+	line := 0
+	for _, c := range b {
+		switch {
+		case c == '\n':
+			line = -1
+		case c >= 0x7f || c < ' ' && c != '\r' && c != '\t':
+			return false
+		}
+		if line++; line > 77 {
+			return false
+		}
+	}
+	return true
+}
+
+func quotedPrintable(b []byte) []byte {
+	var out bytes.Buffer
+	w := quotedprintable.NewWriter(&out)
+	_, _ = w.Write(b) // a Buffer takes all
+	_ = w.Close()
+	return out.Bytes()
+}
+
+// base64Lines is base64 in lines of 76 (RFC 2045 section 6.8).
+func base64Lines(b []byte) []byte {
+	s := base64.StdEncoding.EncodeToString(b)
+	out := make([]byte, 0, len(s)+len(s)/38+2)
+	for len(s) > 0 {
+		n := min(76, len(s))
+		out = append(append(out, s[:n]...), "\r\n"...)
+		s = s[n:]
+	}
+	return out
+}
+
+func attachment(a Attachment) part {
+	how := "attachment"
+	if a.Inline {
+		how = "inline"
+	}
+	params := map[string]string{}
+	if a.Name != "" {
+		params["filename"] = a.Name
+	}
+	head := FormatField("Content-Type", a.Type)
+	head = append(head, FormatField("Content-Disposition", mime.FormatMediaType(how, params))...)
+	if strings.HasPrefix(a.Type, "message/") {
+		body := a.Body
+		encoding := "7bit"
+		for _, c := range body {
+			if c >= 0x80 {
+				encoding = "8bit"
+				break
+			}
+		}
+		return part{append(head, FormatField("Content-Transfer-Encoding", encoding)...), body}
+	}
+	return part{append(head, FormatField("Content-Transfer-Encoding", "base64")...), base64Lines(a.Body)}
+}
+
+// multipart joins parts. The boundary is lengthened until no part contains it.
+func multipart(subtype, boundary string, parts ...part) part {
+	for again := true; again; {
+		again = false
+		for _, p := range parts {
+			if bytes.Contains(p.body, []byte("--"+boundary)) || bytes.Contains(p.head, []byte(boundary)) {
+				boundary += "x"
+				again = true
+			}
+		}
+	}
+	var body bytes.Buffer
+	for _, p := range parts {
+		body.WriteString("--" + boundary + "\r\n")
+		body.Write(p.head)
+		body.WriteString("\r\n")
+		body.Write(p.body)
+		if !bytes.HasSuffix(p.body, []byte("\r\n")) {
+			body.WriteString("\r\n")
+		}
+	}
+	body.WriteString("--" + boundary + "--\r\n")
+	return part{FormatField("Content-Type", "multipart/"+subtype+`; boundary="`+boundary+`"`), body.Bytes()}
+}
+
+func mailboxList(all []Mailbox) string {
+	var out []string
+	for _, m := range all {
+		out = append(out, m.String())
+	}
+	return strings.Join(out, ", ")
+}
