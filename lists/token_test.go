@@ -1,0 +1,143 @@
+package lists
+
+import (
+	"crypto/sha256"
+	"math"
+	"strings"
+	"testing"
+
+	"listd/mail"
+)
+
+func TestVERP(t *testing.T) {
+	t.Parallel()
+	m, other := NewMinter([]byte("key")), NewMinter([]byte("another"))
+	bounces := mail.Address{Local: "pyug-bounces", Domain: "lists.example.org"}
+	for _, c := range [][2]int64{{0, 0}, {1, 2}, {31, 32}, {1 << 34, 1 << 34}, {math.MaxInt64, math.MaxInt64}, {7, 1}, {123456789, 987654}} {
+		a := m.VERP(bounces, c[0], c[1])
+		token, ok := strings.CutPrefix(a.Local, "pyug-bounces+")
+		if !ok || a.Domain != bounces.Domain {
+			t.Fatal(a)
+		}
+		for _, spelled := range []string{token, strings.ToUpper(token)} {
+			o, s, ok := m.ReadVERP(spelled)
+			if !ok || o != c[0] || s != c[1] {
+				t.Errorf("ReadVERP(%s) = %d, %d, %v, want %v", spelled, o, s, ok, c)
+			}
+		}
+		if _, _, ok := other.ReadVERP(token); ok {
+			t.Error("another key reads it")
+		}
+		if _, ok := m.ReadLeave(token); ok {
+			t.Error("a bounce's token is none to leave")
+		}
+		for i := range len(token) {
+			b := []byte(token)
+			if b[i]++; b[i] > 'z' || b[i] == '8' {
+				b[i] = 'a'
+			}
+			if _, _, ok := m.ReadVERP(string(b)); ok {
+				t.Errorf("%s with character %d changed is accepted", token, i)
+			}
+		}
+	}
+}
+
+// RFC 5321 section 4.5.3.1.1: a local part has 64 octets.
+func TestVERPFits(t *testing.T) {
+	t.Parallel()
+	l := List{Address: mail.Address{Local: strings.Repeat("a", maxName), Domain: "x"}}
+	a := NewMinter(nil).VERP(l.Bounces(), 1<<35-1, 1<<35-1)
+	if len(a.Local) != 64 {
+		t.Errorf("%d octets: %s", len(a.Local), a)
+	}
+	if n := len(l.Moderate(RandomToken([13]byte{})).Local); n > 64 {
+		t.Errorf("%d octets", n)
+	}
+}
+
+func TestLeaveToken(t *testing.T) {
+	t.Parallel()
+	m := NewMinter([]byte("key"))
+	l := pyug(t, nil)
+	for _, sub := range []int64{0, 1, 32, 1 << 40, math.MaxInt64} {
+		a := m.Leave(l.Leave(), sub)
+		r := Routes(a.Local)
+		if len(r) != 1 || r[0].Kind != ToLeave || r[0].List != "pyug" {
+			t.Fatalf("%s: %v", a, r)
+		}
+		got, ok := m.ReadLeave(r[0].Token)
+		if !ok || got != sub {
+			t.Errorf("ReadLeave = %d, %v, want %d", got, ok, sub)
+		}
+		if _, ok := m.ReadLeave("a" + r[0].Token); ok {
+			t.Error("a number has two spellings")
+		}
+	}
+}
+
+func TestRandomToken(t *testing.T) {
+	t.Parallel()
+	var r [13]byte
+	seen := map[string]bool{RandomToken(r): true}
+	for bit := range 104 {
+		r = [13]byte{}
+		r[bit/8] = 0x80 >> (bit % 8)
+		tok := RandomToken(r)
+		if len(tok) != 20 || seen[tok] != (bit >= 100) {
+			t.Errorf("bit %d: %s", bit, tok)
+		}
+		seen[tok] = true
+		if HashToken(tok) != HashToken(strings.ToUpper(tok)) || HashToken(tok) != sha256.Sum256([]byte(tok)) {
+			t.Error("HashToken")
+		}
+	}
+}
+
+func FuzzToken(f *testing.F) {
+	m := NewMinter([]byte("key"))
+	a := mail.Address{Local: "x", Domain: "y"}
+	f.Add(m.VERP(a, 1, 2).Local[2:])
+	f.Add(m.Leave(a, 77).Local[2:])
+	f.Add("")
+	f.Add("ÿÿÿÿÿÿÿÿÿÿÿÿ")
+	f.Fuzz(func(t *testing.T, token string) {
+		if o, s, ok := m.ReadVERP(token); ok && m.VERP(a, o, s).Local != "x+"+strings.ToLower(token) {
+			t.Errorf("%q is a second spelling", token)
+		}
+		if s, ok := m.ReadLeave(token); ok && m.Leave(a, s).Local != "x+"+strings.ToLower(token) {
+			t.Errorf("%q is a second spelling", token)
+		}
+	})
+}
+
+func BenchmarkVERP(b *testing.B) {
+	m := NewMinter([]byte("a key of thirty-two bytes length"))
+	a := mail.Address{Local: "pyug-bounces", Domain: "lists.example.org"}
+	b.ReportAllocs()
+	for i := int64(0); b.Loop(); i++ {
+		m.VERP(a, 123456, i)
+	}
+}
+
+func TestMinterConcurrent(t *testing.T) {
+	t.Parallel()
+	m := NewMinter([]byte("key"))
+	want := m.VERP(mail.Address{Local: "b"}, 5, 6)
+	done := make(chan bool)
+	for range 8 {
+		go func() {
+			ok := true
+			for range 200 {
+				ok = ok && m.VERP(mail.Address{Local: "b"}, 5, 6) == want
+				m.Leave(mail.Address{Local: "b"}, 9)
+			}
+			done <- ok
+		}()
+	}
+	for range 8 {
+		if !<-done {
+			t.Error("a token came out wrong")
+		}
+	}
+}
