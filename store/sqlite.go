@@ -1,0 +1,278 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"golang.org/x/sys/unix"
+	_ "modernc.org/sqlite" // registers the driver "sqlite"
+)
+
+// groupTime is how long the writer goes on taking closures into one transaction.
+const groupTime = 50 * time.Millisecond
+
+// openSQLite opens one connection to write and several to read. Pragmas stand in the DSN, so that every
+// connection of a pool has them.
+func (db *DB) openSQLite(ctx context.Context) error {
+	path, err := filepath.Abs(db.url)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("its folder must exist: %w", err)
+	}
+	// A Close of another descriptor of the file would drop POSIX locks of the whole process; OFD locks stay.
+	if err := os.Setenv("MODERNC_SQLITE_OFD_LOCK", "1"); err != nil {
+		return err
+	}
+	v := url.Values{"_pragma": {"journal_mode(WAL)", "busy_timeout(10000)", "synchronous(FULL)", "foreign_keys(1)",
+		"cache_size(-16384)", "temp_store(MEMORY)", "journal_size_limit(67108864)", "wal_autocheckpoint(4000)"}}
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode()
+	w, err := sqlx.Open("sqlite", dsn)
+	if err != nil {
+		return err
+	}
+	w.SetMaxOpenConns(1)
+	conn, err := w.Conn(ctx)
+	if err != nil {
+		return errors.Join(err, w.Close())
+	}
+	r, err := sqlx.Open("sqlite", dsn+"&_pragma=query_only(1)")
+	if err != nil {
+		return errors.Join(err, conn.Close(), w.Close())
+	}
+	r.SetMaxOpenConns(8)
+	r.SetMaxIdleConns(4)
+	turn, err := os.OpenFile(path+"-turn", os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return errors.Join(err, conn.Close(), w.Close(), r.Close())
+	}
+	db.read, db.write, db.dsn = r, w, dsn
+	db.writer = &writer{db: db, conn: conn, turn: turn, stmts: map[string]*sql.Stmt{},
+		in: make(chan *work, 256), done: make(chan struct{}), ended: make(chan struct{})}
+	go db.writer.run()
+	return nil
+}
+
+// migrationDB is a connection pool for a migration, apart from the writer's one connection.
+func (db *DB) migrationDB() (*sql.DB, error) { return sql.Open("sqlite", db.dsn) }
+
+// writer is the one goroutine that writes to a SQLite database.
+type writer struct {
+	db    *DB
+	conn  *sql.Conn
+	turn  *os.File // the turnstile: all processes' writers queue at it, since BEGIN IMMEDIATE alone is unfair
+	stmts map[string]*sql.Stmt
+	in    chan *work
+	once  sync.Once
+	done  chan struct{} // closed by stop
+	ended chan struct{} // closed when run has returned
+}
+
+// work is a closure that waits for the writer, and then its outcome.
+type work struct {
+	ctx context.Context
+	f   func(*Tx) error
+	err error
+	fin chan struct{}
+}
+
+var errClosed = errors.New("the database is closed")
+
+// do queues f and waits for its transaction's end.
+func (w *writer) do(ctx context.Context, f func(*Tx) error) error {
+	job := &work{ctx: ctx, f: f, fin: make(chan struct{})}
+	select {
+	case <-w.done:
+		return errClosed
+	default:
+	}
+	select {
+	case w.in <- job:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.done:
+		return errClosed
+	}
+	select {
+	case <-job.fin:
+	case <-w.ended:
+		// It may have been answered in the last round.
+		select {
+		case <-job.fin:
+		default:
+			return errClosed
+		}
+	}
+	return job.err
+}
+
+func (w *writer) stop() {
+	w.once.Do(func() { close(w.done) })
+	<-w.ended
+}
+
+func (w *writer) run() {
+	defer func() {
+		for _, s := range w.stmts {
+			_ = s.Close() // the connection goes with it
+		}
+		_ = w.conn.Close()
+		_ = w.turn.Close()
+		close(w.ended)
+	}()
+	for {
+		select {
+		case job := <-w.in:
+			w.group(job)
+		case <-w.done:
+			for { // what was queued before the stop is still done
+				select {
+				case job := <-w.in:
+					w.group(job)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// group runs first and whatever waits behind it in one transaction, and answers all after its COMMIT.
+func (w *writer) group(first *work) {
+	jobs, woken := []*work{first}, false
+	defer func() {
+		for _, j := range jobs {
+			close(j.fin)
+		}
+		if woken {
+			w.db.Wake()
+		}
+	}()
+	if err := w.begin(); err != nil {
+		first.err = err
+		return
+	}
+	start := time.Now()
+	now := w.db.Now()
+	for next := first; next != nil; {
+		woke, broken := w.closure(next, now)
+		woken = woken || woke
+		if broken != nil {
+			w.fail(jobs, broken)
+			woken = false
+			return
+		}
+		next = nil
+		if time.Since(start) < groupTime {
+			select {
+			case next = <-w.in:
+				jobs = append(jobs, next)
+			default:
+			}
+		}
+	}
+	if _, err := w.exec(`COMMIT`, nil); err != nil {
+		w.fail(jobs, w.db.dialect.mapError(err))
+		woken = false
+	}
+}
+
+// fail rolls the whole transaction back and tells everyone who had no error of their own.
+func (w *writer) fail(jobs []*work, err error) {
+	_, _ = w.exec(`ROLLBACK`, nil) // SQLite may have rolled back by itself
+	for _, j := range jobs {
+		if j.err == nil {
+			j.err = err
+		}
+	}
+}
+
+// begin waits at the turnstile and begins. The flock is held only while waiting to begin.
+func (w *writer) begin() error {
+	for {
+		err := unix.Flock(int(w.turn.Fd()), unix.LOCK_EX)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("turnstile: %w", err)
+		}
+	}
+	defer func() { _ = unix.Flock(int(w.turn.Fd()), unix.LOCK_UN) }() // closing the file would free it as well
+	_, err := w.exec(`BEGIN IMMEDIATE`, nil)
+	return w.db.dialect.mapError(err)
+}
+
+// closure runs one closure in its savepoint. broken says that the transaction itself is no more.
+func (w *writer) closure(j *work, now time.Time) (woken bool, broken error) {
+	if err := j.ctx.Err(); err != nil {
+		j.err = err
+		return false, nil
+	}
+	if _, err := w.exec(`SAVEPOINT closure`, nil); err != nil {
+		return false, w.db.dialect.mapError(err)
+	}
+	tx := &Tx{Now: now, db: w.db, q: w}
+	j.err = call(j.f, tx)
+	if j.err != nil {
+		if _, err := w.exec(`ROLLBACK TO closure`, nil); err != nil {
+			return false, errors.Join(j.err, err)
+		}
+		tx.woken = false
+	}
+	if _, err := w.exec(`RELEASE closure`, nil); err != nil {
+		return false, w.db.dialect.mapError(err)
+	}
+	return tx.woken, nil
+}
+
+// call runs f; a panic in one closure must not take the writer, and with it the whole server, down.
+func call(f func(*Tx) error, tx *Tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f(tx)
+}
+
+// stmt prepares query once for the writer's connection.
+func (w *writer) stmt(query string) (*sql.Stmt, error) {
+	if s := w.stmts[query]; s != nil {
+		return s, nil
+	}
+	s, err := w.conn.PrepareContext(context.Background(), query)
+	if err != nil {
+		return nil, err
+	}
+	w.stmts[query] = s
+	return s, nil
+}
+
+// exec and query run without the caller's context: a transaction is short, and a context that can end makes the
+// driver start a goroutine for each statement.
+func (w *writer) exec(query string, args []any) (sql.Result, error) {
+	s, err := w.stmt(query)
+	if err != nil {
+		return nil, err
+	}
+	return s.ExecContext(context.Background(), args...)
+}
+
+func (w *writer) query(query string, args []any) (*sql.Rows, error) {
+	s, err := w.stmt(query)
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(context.Background(), args...)
+}
