@@ -1,0 +1,177 @@
+package queue
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"listd/lists"
+	"listd/mail"
+	"listd/store"
+)
+
+// The worker's times and sizes.
+const (
+	lease      = 5 * time.Minute
+	minLease   = 2 * time.Minute // no dialog begins with less
+	renewEvery = time.Minute
+	poll       = 5 * time.Second // enough without any waking
+	maxShared  = 100             // recipients of one transaction (RFC 5321 section 4.5.3.1.8)
+	claimRows  = 1000            // rows claimed in one transaction
+	shutdown   = 20 * time.Second
+)
+
+// Worker claims deliveries, has them sent, and settles them. Several may share one PostgreSQL database, each with a
+// Holder of its own.
+type Worker struct {
+	DB             *store.DB
+	Sender         Sender
+	Out            Out
+	Minter         *lists.Minter
+	Log            *slog.Logger
+	Holder         int64          // this run's name in the rows; not 0
+	Parallel       int            // dialogs at once; 0: 8
+	PerDestination int            // dialogs at once with one destination; 0: 20. A relay may have all.
+	Chance         func() float64 // in [0, 1); nil: random
+}
+
+// Run works until ctx ends. Then it gives back what has not begun, lets dialogs end for up to 20 s, and settles them.
+func (w *Worker) Run(ctx context.Context) error {
+	if w.Parallel == 0 {
+		w.Parallel = 8
+	}
+	if w.PerDestination == 0 {
+		w.PerDestination = 20
+	}
+	if w.Out.Relay {
+		w.PerDestination = w.Parallel
+	}
+	if w.Chance == nil {
+		w.Chance = rand.Float64
+	}
+	if err := w.prepare(ctx); err != nil {
+		return err
+	}
+	talk, stopTalking := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopTalking()
+	d := newDispatcher(w)
+	var talkers, settlers sync.WaitGroup
+	for range w.Parallel {
+		talkers.Go(func() { w.talk(talk, d) })
+	}
+	s := newSettler(w.DB, w.Log)
+	d.settle = s.in
+	settlers.Go(func() { s.run() })
+	d.run(ctx) // returns when ctx ends; no further dialog begins
+	ended := make(chan struct{})
+	go func() { talkers.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(shutdown):
+		stopTalking()
+		<-ended
+	}
+	close(s.in)
+	settlers.Wait()
+	return nil
+}
+
+// prepare takes back what an earlier run held, if this node is alone, and moves what was queued for another way out.
+func (w *Worker) prepare(ctx context.Context) error {
+	if w.DB.Single() {
+		if err := w.DB.Update(ctx, func(tx *store.Tx) error {
+			if _, err := tx.TakeBack(); err != nil {
+				return err
+			}
+			return tx.TakeBackTasks()
+		}); err != nil {
+			return err
+		}
+	}
+	for {
+		moved := 0
+		err := w.DB.Update(ctx, func(tx *store.Tx) (err error) {
+			moved, err = tx.Reroute(w.Out.Relay, 1000)
+			return err
+		})
+		if err != nil || moved == 0 {
+			return err
+		}
+	}
+}
+
+// dialog is one transaction to be had: the recipients of one outgoing at one destination.
+type dialog struct {
+	lane store.Lane
+	out  *loaded
+	to   []store.Claimed
+	from time.Time // when it was claimed, or last renewed
+
+	cancel context.CancelFunc // breaks it off; set while it is under way
+}
+
+// talk has dialogs until there are no more.
+func (w *Worker) talk(ctx context.Context, d *dispatcher) {
+	for {
+		g, ok := d.next()
+		if !ok {
+			return
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		d.arm(g, cancel)
+		replies := w.send(ctx, d, g)
+		cancel()
+		now := w.DB.Now()
+		talked := false
+		for i, c := range g.to {
+			r := replies[i]
+			talked = talked || !unreached(r)
+			s := Outcome(c, r, now, g.out.GiveUp, w.Chance())
+			w.logOutcome(ctx, g, c, r, s)
+			d.settle <- s
+		}
+		d.ended(g, talked, now)
+	}
+}
+
+// send sends, and holds the Sender to its word: one reply for each recipient.
+func (w *Worker) send(ctx context.Context, d *dispatcher, g *dialog) (replies []mail.Reply) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.Log.LogAttrs(ctx, slog.LevelError, "panic while sending", slog.Int64("outgoing", int64(g.out.ID)), slog.Any("panic", p))
+			replies = nil
+		}
+		for len(replies) < len(g.to) {
+			replies = append(replies, *mail.Refuse(451, "4.3.0", "listd could not send this message; its log says why"))
+		}
+	}()
+	if err := d.cache.use(ctx, g.out); err != nil {
+		w.Log.LogAttrs(ctx, slog.LevelError, "the message cannot be read", slog.Int64("outgoing", int64(g.out.ID)), slog.Any("error", err))
+		return nil
+	}
+	env, m := g.out.render(w.Minter, g.to)
+	return w.Sender.Send(ctx, g.to[0].Rcpt.Domain, env, m)
+}
+
+// unreached reports whether a reply says that the destination could not be talked to: enhanced codes X.4.Z are the
+// network's (RFC 3463 section 3.5), and 421 is a server going away.
+func unreached(r mail.Reply) bool {
+	return r.Temporary() && (r.Enhanced[1] == 4 || r.Code == 421)
+}
+
+func (w *Worker) logOutcome(ctx context.Context, g *dialog, c store.Claimed, r mail.Reply, s store.Settled) {
+	level, text := slog.LevelDebug, "sent"
+	switch s.State {
+	case store.Failed:
+		level, text = slog.LevelWarn, "failed"
+	case store.Due:
+		level, text = slog.LevelInfo, "deferred"
+	}
+	if !w.Log.Enabled(ctx, level) {
+		return
+	}
+	w.Log.LogAttrs(ctx, level, text, slog.String("id", g.out.Trace), slog.String("rcpt", c.Rcpt.String()),
+		slog.Int("attempt", c.Attempt), slog.Int("code", r.Code), slog.String("reply", s.Reply))
+}
