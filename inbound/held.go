@@ -1,0 +1,196 @@
+package inbound
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"listd/archive"
+	"listd/lists"
+	"listd/mail"
+	"listd/store"
+	"listd/task"
+)
+
+// heldPost is the kind of a held post.
+const heldPost = "post"
+
+// ErrSettled says that nothing is held under an ID: somebody was faster, or it never was.
+var ErrSettled = errors.New("nothing is held under this number; `listd held ls` shows what waits")
+
+// Settle decides about a held post: Accept sends it to the members, Reject sends its author the reason, Discard drops
+// it. It returns ErrSettled if it does not wait any more.
+func (d *Door) Settle(ctx context.Context, id store.HeldID, act lists.Action, reason string) (store.Held, error) {
+	var h store.Held
+	for range 5 {
+		a, j, err := d.gatherHeld(ctx, id, &h)
+		if err != nil {
+			return h, err
+		}
+		j.verdict = lists.Verdict{Action: act, Rule: h.Rule, Reasons: []string{reason}}
+		if act == lists.Accept {
+			if j.out, err = d.prepare(a, j.list, j.list.LastSeq+1); err != nil {
+				return h, err
+			}
+		}
+		err = d.DB.Update(ctx, func(tx *store.Tx) error { return d.settle(tx, a, j, h) })
+		if errors.Is(err, archive.ErrChanged) {
+			continue
+		}
+		if err == nil {
+			d.Log.LogAttrs(ctx, slog.LevelInfo, "settled", slog.String("id", h.Trace), slog.String("list", j.list.Address.String()),
+				slog.Int64("held", int64(id)), slog.String("action", act.String()))
+		}
+		return h, err
+	}
+	return h, fmt.Errorf("held %d: %w five times", id, archive.ErrChanged)
+}
+
+// gatherHeld reads a held post as the arrival it was.
+func (d *Door) gatherHeld(ctx context.Context, id store.HeldID, h *store.Held) (*arrival, *job, error) {
+	a, j := &arrival{now: d.DB.Now()}, &job{}
+	err := d.DB.View(ctx, func(tx *store.Tx) (err error) {
+		if *h, err = tx.Held(id); err != nil {
+			return err
+		}
+		if j.list, err = tx.List(h.List); err != nil {
+			return err
+		}
+		if a.m, err = tx.Message(h.Message); err != nil {
+			return err
+		}
+		j.author = mail.Author(a.m.Head)
+		if j.author.Address.IsZero() {
+			j.author.Address = h.From
+		}
+		j.sender, err = sender(tx, h.List, j.author.Address, h.From)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil, fmt.Errorf("%d: %w", id, ErrSettled)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	a.env = mail.Envelope{From: h.From, To: []mail.Rcpt{{Address: j.list.Post()}}}
+	a.trace, a.auto, a.body = h.Trace, mail.Automatic(a.env, a.m.Head), store.PackBody(a.m.Body)
+	j.entry = archive.Describe(j.list, a.m, a.now)
+	a.msgID = j.entry.MsgID
+	return a, j, nil
+}
+
+// settle ends the waiting, which only one can do, and does what was decided.
+func (d *Door) settle(tx *store.Tx, a *arrival, j *job, h store.Held) error {
+	if err := tx.DeleteHeld(h.ID); errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%d: %w", h.ID, ErrSettled)
+	} else if err != nil {
+		return err
+	}
+	switch j.verdict.Action {
+	case lists.Accept:
+		seq, out, err := d.distribute(tx, a, j, func() (store.MessageID, error) { return h.Message, nil })
+		if err != nil {
+			return err
+		}
+		return tx.SettleIntake(h.Trace, h.List, "posted", seq, out)
+	case lists.Reject:
+		if err := d.tell(tx, a, j, "rejected", lists.Words{"reasons": strings.Join(j.verdict.Reasons, "\n")}); err != nil {
+			return err
+		}
+		return tx.SettleIntake(h.Trace, h.List, "rejected", 0, 0)
+	}
+	return tx.SettleIntake(h.Trace, h.List, "discarded", 0, 0)
+}
+
+// heldWords are what notices about a held post fill in.
+func heldWords(h store.Held, size int64) lists.Words {
+	expires := "somebody decides"
+	if !h.Expires.IsZero() {
+		expires = h.Expires.Format("2 January 2006")
+	}
+	return lists.Words{"id": strconv.FormatInt(int64(h.ID), 10), "sender": h.Sender, "subject": subjectOf(h.Subject),
+		"size": bytesInWords(size), "reasons": strings.Join(h.Reasons, "\n"), "expires": expires}
+}
+
+// bytesInWords is a size as people read it.
+func bytesInWords(n int64) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+// ExpireKind is the kind of the task that drops what has waited too long, and forgets what need not be remembered.
+const ExpireKind = "expire"
+
+// Plan has held posts looked at once an hour.
+func (d *Door) Plan(_ context.Context, _ *store.Tx, now time.Time) ([]task.Key, error) {
+	hour := now.UTC().Truncate(time.Hour)
+	return []task.Key{{Kind: ExpireKind, Name: hour.Format("2006-01-02T15"), At: hour}}, nil
+}
+
+// intakeKept is longer than the week in which the same mail is the same, so that listd trace has something to tell.
+const intakeKept = 30 * 24 * time.Hour
+
+// expireChunk is how much one step of Expire drops.
+const expireChunk = 100
+
+// Expire is the step that drops what has waited too long and tells its author.
+func (d *Door) Expire(ctx context.Context, _ task.Task) (task.Commit, error) {
+	var due []store.Held
+	if err := d.DB.View(ctx, func(tx *store.Tx) (err error) {
+		due, err = tx.HeldExpired(expireChunk)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	type waiting struct {
+		h store.Held
+		a *arrival
+		j *job
+	}
+	var all []waiting
+	for _, h := range due {
+		a, j, err := d.gatherHeld(ctx, h.ID, &h)
+		if errors.Is(err, ErrSettled) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, waiting{h, a, j})
+	}
+	return func(_ context.Context, tx *store.Tx) (task.Next, error) {
+		for _, w := range all {
+			if err := tx.DeleteHeld(w.h.ID); errors.Is(err, store.ErrNotFound) {
+				continue
+			} else if err != nil {
+				return task.Next{}, err
+			}
+			if w.j.list.Policy.NotifyHeld {
+				if err := d.tell(tx, w.a, w.j, "discarded", heldWords(w.h, 0)); err != nil {
+					return task.Next{}, err
+				}
+			}
+			if err := tx.SettleIntake(w.h.Trace, w.h.List, "expired", 0, 0); err != nil {
+				return task.Next{}, err
+			}
+		}
+		if len(due) == expireChunk {
+			return task.Next{}, nil
+		}
+		gone, err := tx.SweepIntake(tx.Now.Add(-intakeKept), 1000)
+		if err != nil {
+			return task.Next{}, err
+		}
+		_, err = tx.SweepNoticed(tx.Now.Add(-2 * strangersHear))
+		return task.Next{Done: gone < 1000}, err
+	}, nil
+}

@@ -1,0 +1,362 @@
+package inbound
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"listd/archive"
+	"listd/lists"
+	"listd/mail"
+	"listd/queue"
+	"listd/roster"
+	"listd/store"
+)
+
+// prepared is a post as it leaves.
+type prepared struct {
+	head  []byte
+	body  store.Body
+	notes []string
+	seq   lists.Seq // the number it was prepared for
+}
+
+// record writes all that follows in one transaction, lists in order of their IDs, so that two messages to the same lists
+// cannot wait for each other.
+func (d *Door) record(ctx context.Context, a *arrival, jobs []*job) error {
+	work := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return j.reply.Code != 0 })
+	if len(work) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(work, func(x, y *job) int { return int(x.list.ID - y.list.ID) })
+	for _, j := range work {
+		if j.site || j.target.Kind != lists.ToPost {
+			continue
+		}
+		j.entry = archive.Describe(j.list, a.m, a.now)
+		if j.verdict.Action == lists.Accept {
+			var err error
+			if j.out, err = d.prepare(a, j.list, j.list.LastSeq+1); err != nil {
+				return err
+			}
+		}
+	}
+	return d.DB.Update(ctx, func(tx *store.Tx) error {
+		var stored store.MessageID // the received form, shared by all
+		keep := func() (id store.MessageID, err error) {
+			if stored == 0 {
+				stored, err = tx.AddMessage(a.m.Head, a.body)
+			}
+			return stored, err
+		}
+		for _, j := range work {
+			if err := d.recordOne(tx, a, j, keep); err != nil {
+				return fmt.Errorf("%s: %w", j.list.Address, err)
+			}
+		}
+		return nil
+	})
+}
+
+// prepare makes what leaves, for the number the post is likely to get.
+func (d *Door) prepare(a *arrival, l lists.List, seq lists.Seq) (*prepared, error) {
+	m, notes, err := lists.Prepare(l, a.m, lists.Treatment{Seq: seq, MessageID: "<" + a.trace + "@" + d.Hostname + ">",
+		Date: a.now, Hostname: d.Hostname})
+	if err != nil {
+		return nil, err
+	}
+	out := &prepared{head: m.Head, body: a.body, notes: notes, seq: seq}
+	if len(m.Body) != len(a.m.Body) || len(m.Body) > 0 && &m.Body[0] != &a.m.Body[0] {
+		out.body = store.PackBody(m.Body)
+	}
+	return out, nil
+}
+
+// recordOne writes what follows for one job and sets its reply. It may run more than once.
+func (d *Door) recordOne(tx *store.Tx, a *arrival, j *job, keep func() (store.MessageID, error)) error {
+	j.reply, j.note = queued(a), ""
+	if j.site {
+		return d.forward(tx, a, j, nil, keep)
+	}
+	in := store.Intake{List: j.list.ID, Fingerprint: fingerprint(a, j.target), Trace: a.trace, MsgID: a.msgID, Rule: j.verdict.Rule,
+		Sender: j.author.Address.String()}
+	earlier, seen, err := tx.Seen(in.List, in.Fingerprint)
+	if err != nil {
+		return err
+	}
+	if seen {
+		j.reply, j.note = *mail.Refuse(250, "2.0.0", "taken before, as "+earlier), "taken before as "+earlier
+		return nil
+	}
+	switch {
+	case j.target.Kind == lists.ToBounces:
+		in.Outcome, err = "bounce", d.bounce(tx, a, j, keep)
+	case j.target.Kind == lists.ToLeave && j.target.Token != "":
+		in.Outcome, err = "left", d.leave(tx, j)
+	case j.target.Kind != lists.ToPost:
+		in.Outcome, err = "forwarded", d.toOwners(tx, a, j, keep)
+	case j.verdict.Action == lists.Hold:
+		in.Outcome, err = "held", d.hold(tx, a, j, keep)
+	case j.verdict.Action == lists.Discard && j.verdict.Answer != "":
+		in.Outcome, err = "answered", d.answer(tx, a, j)
+	case j.verdict.Action == lists.Discard:
+		in.Outcome = "discarded"
+	default:
+		in.Outcome = "posted"
+		in.Seq, in.Outgoing, err = d.distribute(tx, a, j, keep)
+	}
+	if err != nil || j.reply.Code/100 != 2 {
+		return err
+	}
+	if err := tx.TakeIn(in); errors.Is(err, store.ErrExists) {
+		return archive.ErrChanged // another node took the same mail just now
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// queued is the good news.
+func queued(a *arrival) mail.Reply { return *mail.Refuse(250, "2.0.0", "queued as "+a.trace) }
+
+// fingerprint is the arrival's own at one of a list's addresses: the same message may go to the list and to its owners.
+func fingerprint(a *arrival, t lists.Target) []byte {
+	if t.Kind == lists.ToPost {
+		return a.print[:]
+	}
+	sum := sha256.Sum256(append([]byte(t.Kind.String()+"\x00"+t.Token+"\x00"), a.print[:]...))
+	return sum[:]
+}
+
+// distribute files a post and sends it to the members.
+func (d *Door) distribute(tx *store.Tx, a *arrival, j *job, keep func() (store.MessageID, error)) (lists.Seq, store.OutgoingID, error) {
+	received, err := keep()
+	if err != nil {
+		return 0, 0, err
+	}
+	seq, err := archive.File(tx, j.list, j.entry, received)
+	if err != nil {
+		return 0, 0, err
+	}
+	out := j.out
+	if out.seq != seq && j.list.Policy.Numbered() {
+		// Another post was faster; this one has the next number.
+		if out, err = d.prepare(a, j.list, seq); err != nil {
+			return 0, 0, err
+		}
+	}
+	j.note = strings.Join(out.notes, "; ")
+	message, err := tx.AddMessage(out.head, out.body)
+	if err != nil {
+		return 0, 0, err
+	}
+	skip, err := tx.OptedOut(j.list.ID, j.author.Address, lists.Excluded(j.list, a.m.Head, a.env, j.author.Address))
+	if err != nil {
+		return 0, 0, err
+	}
+	id, err := d.Out.Add(tx, queue.Outgoing{List: j.list.ID, Seq: seq, Message: message, From: j.list.Bounces(),
+		Personal: j.list.Policy.Personalize == lists.PersonalFull, Priority: priority(j.list), Trace: a.trace, Subject: j.entry.Subject},
+		queue.Audience{Subscribers: true, Skip: skip})
+	if err != nil {
+		return 0, 0, err
+	}
+	if j.sender != nil && j.sender.Sub != nil {
+		if err := tx.CountPost(j.sender.Sub.ID); err != nil {
+			return 0, 0, err
+		}
+		if j.sender.Sub.Ack {
+			err = d.tell(tx, a, j, "ack", nil)
+		}
+	}
+	return seq, id, err
+}
+
+func priority(l lists.List) int {
+	if l.Policy.Kind == lists.Announcement {
+		return queue.Announcement
+	}
+	return queue.Post
+}
+
+// toOwners forwards a message to those who run the list.
+func (d *Door) toOwners(tx *store.Tx, a *arrival, j *job, keep func() (store.MessageID, error)) error {
+	owners, err := tx.RoleHolders(j.list.ID, lists.Owner)
+	if err != nil {
+		return err
+	}
+	if len(owners) == 0 {
+		if owners, err = tx.RoleHolders(j.list.ID, lists.Moderator); err != nil {
+			return err
+		}
+	}
+	var to []mail.Address
+	for _, o := range owners {
+		if a := o.Address; a.Key() != j.list.Owner().Key() && a.Key() != j.list.Post().Key() {
+			to = append(to, a)
+		}
+	}
+	return d.forward(tx, a, j, to, keep)
+}
+
+// forward sends a message on as it came, to the site's owner if nobody else is there. What bounces of it comes to
+// nobody: the null reverse-path keeps two dead mailboxes from writing to each other.
+func (d *Door) forward(tx *store.Tx, a *arrival, j *job, to []mail.Address, keep func() (store.MessageID, error)) error {
+	if len(to) == 0 && !d.Owner.IsZero() {
+		to = []mail.Address{d.Owner}
+	}
+	if len(to) == 0 {
+		j.reply = *mail.Refuse(550, "5.2.1", "Nobody reads this address yet; write to postmaster@ this domain")
+		return nil
+	}
+	message, err := keep()
+	if err != nil {
+		return err
+	}
+	_, err = d.Out.Add(tx, queue.Outgoing{List: j.list.ID, Message: message, Priority: queue.Notice, Trace: a.trace,
+		Subject: archive.Describe(j.list, a.m, a.now).Subject}, queue.Audience{Addresses: to})
+	return err
+}
+
+// bounce takes what comes to the return path. A report about one of our deliveries is logged with it; what is no
+// report is for people (RFC 3461 section 5.2.7.1).
+func (d *Door) bounce(tx *store.Tx, a *arrival, j *job, keep func() (store.MessageID, error)) error {
+	outgoing, subscription, ok := d.Minter.ReadVERP(j.target.Token)
+	if ok {
+		j.note = fmt.Sprintf("bounce of outgoing %d to subscription %d", outgoing, subscription)
+		if s, err := tx.SubscriptionByID(subscription); err == nil {
+			j.note += " (" + s.Address.String() + ")"
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		return nil
+	}
+	if a.env.From.IsZero() {
+		j.note = "bounce without a token"
+		return nil
+	}
+	return d.toOwners(tx, a, j, keep)
+}
+
+// leave ends the subscription whose token the address has. A token that is none, or whose subscription has ended, gets
+// the same answer: it tells a stranger nothing.
+func (d *Door) leave(tx *store.Tx, j *job) error {
+	subscription, ok := d.Minter.ReadLeave(j.target.Token)
+	if !ok {
+		j.note = "no such token"
+		return nil
+	}
+	who, err := d.Books.Leave(tx, j.list.ID, subscription)
+	if errors.Is(err, store.ErrNotFound) {
+		j.note = "has left before"
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	j.note = who.String() + " left"
+	return nil
+}
+
+// hold keeps a post for the moderators, and tells them and its author.
+func (d *Door) hold(tx *store.Tx, a *arrival, j *job, keep func() (store.MessageID, error)) error {
+	message, err := keep()
+	if err != nil {
+		return err
+	}
+	p := &j.list.Policy
+	h := store.Held{List: j.list.ID, Message: message, Kind: heldPost, From: a.env.From, Sender: j.author.String(), Subject: j.entry.Subject,
+		Rule: j.verdict.Rule, Reasons: j.verdict.Reasons, Trace: a.trace, At: tx.Now}
+	if p.HoldExpires > 0 {
+		h.Expires = tx.Now.Add(p.HoldExpires)
+	}
+	if h.ID, err = tx.AddHeld(h); err != nil {
+		return err
+	}
+	words := heldWords(h, j.entry.Size)
+	if p.NotifyModerators {
+		governors, err := tx.RoleHolders(j.list.ID, lists.Owner|lists.Moderator)
+		if err != nil {
+			return err
+		}
+		var to []mail.Address
+		for _, g := range governors {
+			to = append(to, g.Address)
+		}
+		if err := d.Books.Notify(tx, j.list, roster.Notice{Name: "held_moderator", To: to, Words: words, Trace: a.trace}); err != nil {
+			return err
+		}
+	}
+	if !p.NotifyHeld {
+		return nil
+	}
+	if j.sender != nil {
+		return d.tell(tx, a, j, "held", words)
+	}
+	return d.tell(tx, a, j, "held_stranger", words)
+}
+
+// answer sends a notice instead of distributing a post: a command that was sent to the list.
+func (d *Door) answer(tx *store.Tx, a *arrival, j *job) error {
+	return d.tell(tx, a, j, j.verdict.Answer, nil)
+}
+
+// strangers hear of each kind of thing once a day, whatever is sent in their name.
+const strangersHear = 24 * time.Hour
+
+// tell sends a notice to who wrote, unless that was a machine (RFC 3834 section 2). It goes to the author where the
+// envelope's sender is of the same domain, else to the envelope's sender: never to where a forged field points. Nothing
+// of the message but its Subject goes back, so that nobody can have us carry his advertisement.
+func (d *Door) tell(tx *store.Tx, a *arrival, j *job, name string, words lists.Words) error {
+	if a.auto != "" {
+		j.note = "no notice: " + a.auto
+		return nil
+	}
+	to := a.env.From
+	if j.author.Address.Domain == to.Domain {
+		to = j.author.Address
+	}
+	if to.Key() == j.list.Post().Key() {
+		return nil
+	}
+	if j.sender == nil {
+		first, err := tx.Notice(j.list.ID, to.Key(), name, strangersHear)
+		if err != nil || !first {
+			return err
+		}
+	}
+	n := roster.Notice{Name: name, To: []mail.Address{to}, InReplyTo: a.msgID, Trace: a.trace,
+		Words: lists.Words{"subject": subjectOf(j.entry.Subject)}}
+	if j.sender != nil && j.sender.Sub != nil {
+		n.Language = j.sender.Sub.Language
+	}
+	for k, v := range words {
+		n.Words[k] = v
+	}
+	return d.Books.Notify(tx, j.list, n)
+}
+
+// subjectOf is a Subject as notices show it.
+func subjectOf(s string) string {
+	if strings.TrimSpace(s) == "" {
+		return "(no subject)"
+	}
+	return s
+}
+
+// errLoop refuses what has gone in a circle, at addresses that forward.
+var errLoop = mail.Refuse(554, "5.4.6", "This message has passed more than 100 servers: it goes in a circle; the forwarding that leads here needs mending")
+
+// looping reports whether a head has more Received fields than RFC 5321 section 6.3 asks for.
+func looping(head []byte) bool {
+	n := 0
+	for f := range mail.Fields(head) {
+		if f.Is("Received") {
+			n++
+		}
+	}
+	return n > 100
+}
