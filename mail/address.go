@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
@@ -107,7 +108,7 @@ func parseDomain(s string) (string, error) {
 	}
 	if !plainDomain(s) {
 		a, err := domains.ToASCII(s)
-		if err != nil || !plainDomain(a) {
+		if err != nil || !plainDomain(a) || !utf8.ValidString(s) {
 			return "", fmt.Errorf("%q is no domain", clip(s))
 		}
 		s = a
@@ -175,14 +176,22 @@ func (a Address) String() string {
 	case dotString(a.Local):
 		return a.Local + "@" + a.Domain
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(a.Local) + `"@` + a.Domain
+	return quote(a.Local) + "@" + a.Domain
 }
 
 // Path is the address in angle brackets; <> for the null reverse-path.
 func (a Address) Path() string { return "<" + a.String() + ">" }
 
-// Key is the form to compare by: RFC 5321 leaves the local part's case to its host, people do not know that.
-func (a Address) Key() string { return strings.ToLower(a.String()) }
+// Key is the form to compare by: RFC 5321 leaves the local part's case to its host, people do not know that. Letters
+// stay in or out of ASCII: the Kelvin sign's lower case is k, and yet its address is another person's.
+func (a Address) Key() string {
+	return strings.Map(func(r rune) rune {
+		if l := unicode.ToLower(r); r < utf8.RuneSelf || l >= utf8.RuneSelf {
+			return l
+		}
+		return r
+	}, a.String())
+}
 
 // IsZero reports whether a is the null reverse-path.
 func (a Address) IsZero() bool { return a == Address{} }

@@ -23,7 +23,8 @@ func Automatic(e Envelope, head []byte) string {
 func machine(local string) string {
 	l := strings.ToLower(local)
 	switch l {
-	case "mailer-daemon", "postmaster", "noreply", "no-reply", "donotreply", "do-not-reply", "bounce", "bounces":
+	case "mailer-daemon", "postmaster", "noreply", "no-reply", "donotreply", "do-not-reply", "bounce", "bounces",
+		"listserv", "majordomo":
 		return "sender " + l
 	}
 	for _, end := range []string{"-owner", "-request", "-bounces", "-bounce"} {
@@ -38,11 +39,23 @@ func machine(local string) string {
 }
 
 func automaticField(f Field) string {
-	switch strings.ToLower(f.Name) {
+	name := strings.ToLower(f.Name)
+	if strings.HasPrefix(name, "list-") {
+		return f.Name
+	}
+	switch name {
 	case "auto-submitted":
-		v, _, _ := strings.Cut(strings.ToLower(f.Value()), ";")
-		if v = strings.TrimSpace(v); v != "no" && v != "" {
+		v := strings.ToLower(f.Value())
+		if i := strings.IndexAny(v, "; \t("); i >= 0 { // parameters or a comment
+			v = v[:i]
+		}
+		if v != "no" && v != "" {
 			return "Auto-Submitted: " + clip(v)
+		}
+	case "content-type":
+		// Receipts (RFC 8098) come from a person's own address and quote the Subject they answer, token and all.
+		if t, _ := parseParams(f.Value()); t == "multipart/report" {
+			return "a report"
 		}
 	case "precedence":
 		switch v := strings.ToLower(f.Value()); v {
@@ -57,7 +70,7 @@ func automaticField(f Field) string {
 		if v := strings.ToLower(f.Value()); strings.Contains(v, "all") || strings.Contains(v, "autoreply") || strings.Contains(v, "oof") {
 			return f.Name
 		}
-	case "list-id", "feedback-id", "x-loop":
+	case "feedback-id", "x-loop":
 		return f.Name
 	case "subject":
 		return outOfOffice(f.Value())

@@ -3,13 +3,12 @@ package mail
 import (
 	"bytes"
 	"encoding/base64"
-	"mime"
 	"mime/quotedprintable"
 	"strings"
 	"time"
 )
 
-// Draft is a message to be written. Texts are UTF-8 with LF or CRLF.
+// Draft is a message to be written. Texts are UTF-8; any line end will do.
 type Draft struct {
 	From        Mailbox
 	To, Cc      []Mailbox
@@ -23,7 +22,8 @@ type Draft struct {
 	Attachments []Attachment
 }
 
-// Attachment is a file that travels with a Draft. message/rfc822 is not encoded (RFC 2046 section 5.2.1).
+// Attachment is a file that travels with a Draft. message/rfc822 is not encoded (RFC 2046 section 5.2.1); in it only
+// bare CR and LF are mended. A Type that is none, or multipart, is taken for application/octet-stream.
 type Attachment struct {
 	Type, Name string
 	Inline     bool
@@ -75,10 +75,14 @@ func Compose(d Draft, boundary string) Message {
 }
 
 // part is a MIME part being written: its head with the last CRLF, its body.
-type part struct{ head, body []byte }
+type part struct {
+	head, body []byte
+	eightBit   bool
+}
 
 func textPart(subtype, text string) part {
-	body := []byte(strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\n", "\r\n"))
+	text = strings.NewReplacer("\r\n", "\r\n", "\n", "\r\n", "\r", "\r\n").Replace(strings.ToValidUTF8(text, "\uFFFD"))
+	body := []byte(text)
 	if len(body) > 0 && body[len(body)-1] != '\n' {
 		body = append(body, "\r\n"...)
 	}
@@ -87,8 +91,8 @@ func textPart(subtype, text string) part {
 		encoding = "quoted-printable"
 		body = quotedPrintable(body)
 	}
-	return part{append(FormatField("Content-Type", "text/"+subtype+"; charset=utf-8"),
-		FormatField("Content-Transfer-Encoding", encoding)...), body}
+	return part{head: append(FormatField("Content-Type", "text/"+subtype+"; charset=utf-8"),
+		FormatField("Content-Transfer-Encoding", encoding)...), body: body}
 }
 
 // shortASCII reports whether a body can go as it is: ASCII in lines of at most 76 characters, none of which a relay
@@ -134,24 +138,28 @@ func attachment(a Attachment) part {
 	if a.Inline {
 		how = "inline"
 	}
-	params := map[string]string{}
 	if a.Name != "" {
-		params["filename"] = a.Name
+		how += "; " + formatParam("filename", a.Name)
+	}
+	kind, _ := parseParams(a.Type)
+	main, sub, ok := strings.Cut(kind, "/")
+	if !ok || !token(main) || !token(sub) || main == "multipart" {
+		a.Type, main = "application/octet-stream", "application"
 	}
 	head := FormatField("Content-Type", a.Type)
-	head = append(head, FormatField("Content-Disposition", mime.FormatMediaType(how, params))...)
-	if strings.HasPrefix(a.Type, "message/") {
-		body := a.Body
-		encoding := "7bit"
-		for _, c := range body {
-			if c >= 0x80 {
-				encoding = "8bit"
-				break
-			}
-		}
-		return part{append(head, FormatField("Content-Transfer-Encoding", encoding)...), body}
+	head = append(head, FormatField("Content-Disposition", how)...)
+	p := part{body: a.Body}
+	encoding := "base64"
+	switch {
+	case main != "message":
+		p.body = base64Lines(a.Body)
+	case ascii(a.Body):
+		p.body, encoding = mend(a.Body), "7bit"
+	default:
+		p.body, encoding, p.eightBit = mend(a.Body), "8bit", true
 	}
-	return part{append(head, FormatField("Content-Transfer-Encoding", "base64")...), base64Lines(a.Body)}
+	p.head = append(head, FormatField("Content-Transfer-Encoding", encoding)...)
+	return p
 }
 
 // multipart joins parts. The boundary is lengthened until no part contains it.
@@ -165,18 +173,22 @@ func multipart(subtype, boundary string, parts ...part) part {
 			}
 		}
 	}
+	var all part
 	var body bytes.Buffer
 	for _, p := range parts {
 		body.WriteString("--" + boundary + "\r\n")
 		body.Write(p.head)
 		body.WriteString("\r\n")
 		body.Write(p.body)
-		if !bytes.HasSuffix(p.body, []byte("\r\n")) {
-			body.WriteString("\r\n")
-		}
+		body.WriteString("\r\n") // belongs to the delimiter (RFC 2046 section 5.1.1)
+		all.eightBit = all.eightBit || p.eightBit
 	}
 	body.WriteString("--" + boundary + "--\r\n")
-	return part{FormatField("Content-Type", "multipart/"+subtype+`; boundary="`+boundary+`"`), body.Bytes()}
+	all.head, all.body = FormatField("Content-Type", "multipart/"+subtype+`; boundary="`+boundary+`"`), body.Bytes()
+	if all.eightBit {
+		all.head = append(all.head, FormatField("Content-Transfer-Encoding", "8bit")...)
+	}
+	return all
 }
 
 func mailboxList(all []Mailbox) string {

@@ -18,11 +18,16 @@ func (f Field) Is(name string) bool { return strings.EqualFold(f.Name, name) }
 // Value is the field's value, unfolded (RFC 5322 section 2.2.3) and trimmed; encoded words stay as they are.
 func (f Field) Value() string {
 	_, v, _ := bytes.Cut(f.Raw, []byte{':'})
-	if bytes.IndexByte(v, '\n') == len(v)-1 {
-		return string(bytes.TrimSpace(v))
+	v = bytes.TrimSpace(v)
+	if bytes.IndexByte(v, '\n') < 0 && bytes.IndexByte(v, '\r') < 0 {
+		return string(v)
 	}
-	s := strings.NewReplacer("\r\n", "", "\n", "").Replace(string(v))
-	return strings.TrimSpace(s)
+	var b strings.Builder
+	b.Grow(len(v))
+	for line := range bytes.FieldsFuncSeq(v, func(r rune) bool { return r == '\r' || r == '\n' }) {
+		b.Write(line)
+	}
+	return b.String()
 }
 
 // Fields yields the fields of a head in order. A line that is no field and continues none is yielded with an
@@ -87,16 +92,16 @@ func Values(head []byte, name string) []string {
 	return out
 }
 
-// Without is head less the fields that drop accepts. The head itself is returned if there are none.
+// Without is head less the fields that drop accepts; it is asked once for each, in order. The head itself is returned
+// if there are none.
 func Without(head []byte, drop func(Field) bool) []byte {
 	out, copied, at := head, false, 0
 	for f := range Fields(head) {
-		switch {
-		case drop(f) && !copied:
+		switch gone := drop(f); {
+		case gone && !copied:
 			out = append(make([]byte, 0, len(head)), head[:at]...)
 			copied = true
-		case drop(f):
-		case copied:
+		case !gone && copied:
 			out = append(out, f.Raw...)
 		}
 		at += len(f.Raw)

@@ -1,9 +1,9 @@
 package mail
 
 import (
-	"errors"
 	"strings"
-	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Mailbox is an address with the name of whose it is (RFC 5322 section 3.4). Name is decoded.
@@ -14,10 +14,10 @@ type Mailbox struct {
 
 // String is the mailbox as it stands in a head.
 func (m Mailbox) String() string {
-	if m.Name == "" {
-		return m.Address.String()
+	if name := EncodePhrase(m.Name); name != "" {
+		return name + " " + m.Address.Path()
 	}
-	return EncodePhrase(m.Name) + " " + m.Address.Path()
+	return m.Address.String()
 }
 
 // maxMailboxes bounds what is read of one field.
@@ -26,9 +26,10 @@ const maxMailboxes = 10000
 // Mailboxes reads the value of From, To, Cc or their like, leniently: groups are opened, comments dropped, semicolons
 // taken for commas, and what is no address is left out.
 func Mailboxes(value string) (out []Mailbox) {
+	var u unclosed
 	for value != "" && len(out) < maxMailboxes {
 		var item string
-		item, value = cutItem(value)
+		item, value = u.cutItem(value)
 		if m, ok := parseMailbox(item); ok {
 			out = append(out, m)
 		}
@@ -36,29 +37,64 @@ func Mailboxes(value string) (out []Mailbox) {
 	return out
 }
 
-// cutItem cuts at the first comma, semicolon, or colon of a group that stands in no quotes, comment or brackets. An
-// opening that is never closed is an ordinary character.
-func cutItem(s string) (item, rest string) {
+// unclosed knows the openings that are never closed in the rest of a value. They are ordinary characters, and so are
+// those like them behind: looking for the end of each would cost the square of the value's length.
+type unclosed struct{ quote, comment, literal bool }
+
+// cutItem cuts at the first comma, semicolon, or colon of a group that stands in no quotes, comment or brackets.
+func (u *unclosed) cutItem(s string) (item, rest string) {
 	for i := 0; i < len(s); i++ {
 		switch s[i] {
 		case ',', ';':
 			return s[:i], s[i+1:]
 		case ':':
 			return "", s[i+1:] // the group's name
-		case '"':
-			i += skip(s[i:], '"')
-		case '(':
-			i += skipComment(s[i:])
-		case '<':
-			i += skip(s[i:], '>')
-		case '[':
-			i += skip(s[i:], ']')
+		default:
+			i += u.span(s[i:])
 		}
 	}
 	return s, ""
 }
 
-// skip is how far the end of a quoted thing is from its start, 0 if it does not end.
+// span is how far the end of what opens at the start of s is from there, 0 if nothing opens or it is never closed.
+func (u *unclosed) span(s string) (n int) {
+	switch {
+	case s[0] == '"' && !u.quote:
+		n = skip(s, '"')
+		u.quote = n == 0
+	case s[0] == '(' && !u.comment:
+		n = skipComment(s)
+		u.comment = n == 0
+	case s[0] == '[' && !u.literal:
+		n = skip(s, ']')
+		u.literal = n == 0
+	case s[0] == '<':
+		n = u.angle(s)
+	case strings.HasPrefix(s, "=?"):
+		// QUIRK: encoded-words have commas, colons and brackets, though RFC 2047 section 5 (3) forbids it.
+		if w, ok := cutWord(s); ok && strings.IndexAny(s[:w.length], " \t") < 0 {
+			n = w.length - 1
+		}
+	}
+	return n
+}
+
+// angle is span for an angle bracket. It looks no further than the next one.
+func (u *unclosed) angle(s string) int {
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '>':
+			return i
+		case '<':
+			return 0
+		case '"':
+			i += u.span(s[i:])
+		}
+	}
+	return 0
+}
+
+// skip is how far the end of a quoted-string or literal is from its start, 0 if it does not end.
 func skip(s string, end byte) int {
 	for i := 1; i < len(s); i++ {
 		switch {
@@ -66,8 +102,6 @@ func skip(s string, end byte) int {
 			i++
 		case s[i] == end:
 			return i
-		case s[i] == '<' && end == '>':
-			return 0
 		}
 	}
 	return 0
@@ -90,26 +124,34 @@ func skipComment(s string) int {
 	return 0
 }
 
+// parseMailbox reads one item: the first address in angle brackets, else what there is as a bare one. What looks like
+// an address in quotes or in a comment is none.
 func parseMailbox(s string) (Mailbox, bool) {
-	if open := strings.LastIndexByte(s, '<'); open >= 0 {
-		addr, _, ok := strings.Cut(s[open+1:], ">")
-		if !ok {
-			return Mailbox{}, false
+	var u unclosed
+	var plain strings.Builder // without comments
+	comment := ""
+	for i := 0; i < len(s); i++ {
+		n := u.span(s[i:])
+		switch {
+		case n > 0 && s[i] == '(':
+			if comment == "" {
+				comment = unescape(s[i+1 : i+n])
+			}
+			plain.WriteByte(' ')
+		case n > 0 && s[i] == '<':
+			if a, err := parsePath(s[i+1 : i+n]); err == nil {
+				return Mailbox{Name: phrase(plain.String()), Address: a}, true
+			}
+			plain.WriteString(s[i : i+n+1])
+		default:
+			plain.WriteString(s[i : i+n+1])
 		}
-		addr = strings.TrimSpace(addr)
-		if i := strings.IndexByte(addr, ':'); i >= 0 && strings.HasPrefix(addr, "@") {
-			addr = addr[i+1:] // an obsolete route
-		}
-		a, err := ParseAddress(strings.TrimSpace(addr))
-		return Mailbox{Name: phrase(s[:open]), Address: a}, err == nil
+		i += n
 	}
-	bare, comment := s, ""
-	if open := strings.IndexByte(s, '('); open >= 0 {
-		if n := skipComment(s[open:]); n > 0 {
-			bare, comment = s[:open]+s[open+n+1:], s[open+1:open+n]
-		}
+	bare := strings.TrimSpace(plain.String())
+	if local, domain, ok := strings.Cut(bare, "@"); ok && strings.IndexByte(bare, '"') < 0 {
+		bare = strings.TrimRight(local, " \t") + "@" + strings.TrimLeft(domain, " \t") // RFC 5322 section 4.4
 	}
-	bare = strings.TrimSpace(bare)
 	a, err := ParseAddress(bare)
 	if err != nil { // "Foo foo@example.org": the last word is it
 		if i := strings.LastIndexAny(bare, " \t"); i >= 0 {
@@ -118,6 +160,27 @@ func parseMailbox(s string) (Mailbox, bool) {
 		}
 	}
 	return Mailbox{Name: phrase(comment), Address: a}, err == nil
+}
+
+// parsePath reads what stands in angle brackets, with or without an obsolete route.
+func parsePath(s string) (Address, error) {
+	s = strings.TrimSpace(s)
+	if i := strings.IndexByte(s, ':'); i >= 0 && strings.HasPrefix(s, "@") {
+		s = s[i+1:]
+	}
+	return ParseAddress(strings.TrimSpace(s))
+}
+
+// unescape resolves quoted-pairs (RFC 5322 section 3.2.1).
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
 
 // phrase decodes a display name, quoted or not.
@@ -150,12 +213,21 @@ func Author(head []byte) Mailbox {
 }
 
 // MessageIDs are the msg-ids of Message-ID, In-Reply-To or References, without brackets, leniently: in brackets if
-// there are any, else words with an @. An ID longer than 500 octets is left out.
+// there are any, else words with an @. An ID that is longer than 500 octets or has control characters is left out; one
+// that is no UTF-8 is read as Latin-1.
 func MessageIDs(value string) (out []string) {
+	add := func(id string) {
+		if id = strings.Join(strings.Fields(id), ""); !utf8.ValidString(id) {
+			id = latin1(id)
+		}
+		if id != "" && len(id) <= 500 && strings.IndexFunc(id, unicode.IsControl) < 0 {
+			out = append(out, id)
+		}
+	}
 	if strings.IndexByte(value, '<') < 0 {
-		for _, w := range strings.FieldsFunc(value, func(r rune) bool { return r <= ' ' || r == ',' || r == ';' }) {
-			if strings.Contains(w, "@") && len(w) <= 500 {
-				out = append(out, w)
+		for w := range strings.FieldsFuncSeq(value, func(r rune) bool { return r <= ' ' || r == ',' || r == ';' }) {
+			if strings.Contains(w, "@") && len(out) < 1000 {
+				add(w)
 			}
 		}
 		return out
@@ -169,63 +241,8 @@ func MessageIDs(value string) (out []string) {
 		if !ok {
 			return out
 		}
-		if i := strings.LastIndexByte(id, '<'); i >= 0 {
-			id = id[i+1:]
-		}
-		if id = strings.Join(strings.Fields(id), ""); id != "" && len(id) <= 500 {
-			out = append(out, id)
-		}
+		add(id[strings.LastIndexByte(id, '<')+1:])
 		value = after
 	}
 	return out
-}
-
-// zones are RFC 5322 section 4.3's names, and those people still meet.
-var zones = map[string]string{"UT": "+0000", "GMT": "+0000", "UTC": "+0000", "Z": "+0000", "EST": "-0500", "EDT": "-0400",
-	"CST": "-0600", "CDT": "-0500", "MST": "-0700", "MDT": "-0600", "PST": "-0800", "PDT": "-0700",
-	"WET": "+0000", "WEST": "+0100", "CET": "+0100", "CEST": "+0200", "MET": "+0100", "MEST": "+0200", "MSK": "+0300", "BST": "+0100", "JST": "+0900"}
-
-var dateForms = []string{"2 Jan 2006 15:04:05 -0700", "2 Jan 2006 15:04 -0700", "2 Jan 06 15:04:05 -0700", "2 Jan 06 15:04 -0700",
-	"2 January 2006 15:04:05 -0700", "Jan 2 15:04:05 2006 -0700", "Jan 2 2006 15:04:05 -0700", "2-Jan-2006 15:04:05 -0700", "2006-01-02 15:04:05 -0700"}
-
-var errDate = errors.New("no date")
-
-// ParseDate reads a Date (RFC 5322 sections 3.3 and 4.3), and asctime's and other clocks' forms. The result is UTC.
-func ParseDate(s string) (time.Time, error) {
-	if len(s) > 200 {
-		return time.Time{}, errDate
-	}
-	for i := strings.IndexByte(s, '('); i >= 0; i = strings.IndexByte(s, '(') {
-		n := skipComment(s[i:])
-		if n == 0 {
-			n = len(s) - i - 1
-		}
-		s = s[:i] + " " + s[i+n+1:]
-	}
-	w := strings.Fields(strings.ReplaceAll(s, ",", " "))
-	if len(w) > 0 && strings.Trim(strings.ToLower(w[0]), "abcdefghijklmnopqrstuvwxyz") == "" && len(w) > 4 {
-		if _, month := time.Parse("Jan", w[0]); month != nil {
-			w = w[1:] // the day's name
-		}
-	}
-	if len(w) == 0 {
-		return time.Time{}, errDate
-	}
-	last := w[len(w)-1]
-	switch z, known := zones[strings.ToUpper(last)]; {
-	case known:
-		w[len(w)-1] = z
-	case len(last) == 5 && (last[0] == '+' || last[0] == '-'):
-	case strings.Trim(strings.ToLower(last), "abcdefghijklmnopqrstuvwxyz") == "":
-		w[len(w)-1] = "+0000" // unknown names say nothing (RFC 5322 section 4.3)
-	default:
-		w = append(w, "+0000")
-	}
-	s = strings.Join(w, " ")
-	for _, form := range dateForms {
-		if t, err := time.Parse(form, s); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	return time.Time{}, errDate
 }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
-	"mime/quotedprintable"
 	"strings"
 	"unicode/utf8"
 
@@ -27,7 +25,7 @@ var ErrMIMELimits = errors.New("too many or too deep MIME parts")
 // bytes; the line end before a boundary belongs to neither.
 type Part struct {
 	Head, Body    []byte
-	Type, Subtype string // in lower case; text/plain where nothing or nonsense is said
+	Type, Subtype string // in lower case; text/plain, or what a digest takes for granted, where nothing or nonsense is said
 	Params        map[string]string
 	Encoding      string // of Content-Transfer-Encoding, in lower case; "7bit" where nothing is said
 	Disposition   string
@@ -45,20 +43,25 @@ func Parse(m Message, lim MIMELimits) (*Part, error) {
 	if lim.Parts <= 0 {
 		lim.Parts = 1000
 	}
-	return parsePart(m.Head, m.Body, lim.Depth, &lim.Parts)
+	return parsePart(m.Head, m.Body, false, lim.Depth, &lim.Parts)
 }
 
-func parsePart(head, body []byte, depth int, left *int) (*Part, error) {
+// parsePart takes a part apart; left is how many there may still be. inDigest says that it lies in a multipart/digest,
+// where a part is a message unless it says otherwise (RFC 2046 section 5.1.5).
+func parsePart(head, body []byte, inDigest bool, depth int, left *int) (*Part, error) {
 	if *left--; *left < 0 || depth < 0 {
 		return nil, ErrMIMELimits
 	}
 	p := &Part{Head: head, Body: body, Type: "text", Subtype: "plain", Encoding: "7bit"}
+	if inDigest {
+		p.Type, p.Subtype = "message", "rfc822"
+	}
 	p.describe()
 	switch {
 	case p.Type == "multipart" && p.Params["boundary"] != "":
-		for _, at := range cutParts(body, p.Params["boundary"]) {
+		for _, at := range cutParts(body, p.Params["boundary"], *left+1) {
 			h, b := cutHead(body[at[0]:at[1]:at[1]])
-			child, err := parsePart(h, b, depth-1, left)
+			child, err := parsePart(h, b, p.Subtype == "digest", depth-1, left)
 			if err != nil {
 				return nil, err
 			}
@@ -67,7 +70,7 @@ func parsePart(head, body []byte, depth int, left *int) (*Part, error) {
 		}
 	case p.Type == "message" && (p.Subtype == "rfc822" || p.Subtype == "global") && p.Encoding != "base64" && p.Encoding != "quoted-printable":
 		h, b := cutHead(body)
-		child, err := parsePart(h, b, depth-1, left)
+		child, err := parsePart(h, b, false, depth-1, left)
 		if err != nil {
 			return nil, err
 		}
@@ -77,52 +80,43 @@ func parsePart(head, body []byte, depth int, left *int) (*Part, error) {
 	return p, nil
 }
 
-// describe reads the content fields of the head.
+// describe reads the content fields of the head. Of two that are alike the first counts.
 func (p *Part) describe() {
+	var kind, encoding, disposition bool
 	for f := range Fields(p.Head) {
-		switch strings.ToLower(f.Name) {
-		case "content-type":
-			t, params, err := mime.ParseMediaType(f.Value())
-			if err != nil && t == "" {
-				t, params = roughType(f.Value())
-			}
-			if a, b, ok := strings.Cut(t, "/"); ok {
+		switch {
+		case !kind && f.Is("Content-Type"):
+			kind = true
+			p.Type, p.Subtype, p.Params = "text", "plain", nil
+			t, params := parseParams(f.Value())
+			if a, b, ok := strings.Cut(t, "/"); ok && token(a) && token(b) {
 				p.Type, p.Subtype, p.Params = a, b, params
 			}
-		case "content-transfer-encoding":
-			p.Encoding = strings.ToLower(strings.TrimSpace(f.Value()))
-		case "content-disposition":
-			d, params, err := mime.ParseMediaType(f.Value())
-			if err == nil || d != "" {
-				p.Disposition, p.Filename = d, DecodeWords(params["filename"])
+		case !encoding && f.Is("Content-Transfer-Encoding"):
+			encoding = true
+			if v := strings.ToLower(f.Value()); v != "" {
+				p.Encoding = v
 			}
+		case !disposition && f.Is("Content-Disposition"):
+			disposition = true
+			d, params := parseParams(f.Value())
+			p.Disposition, p.Filename = d, fileName(params["filename"])
 		}
 	}
-	if p.Filename == "" && p.Params["name"] != "" {
-		p.Filename = DecodeWords(p.Params["name"])
+	if p.Filename == "" {
+		p.Filename = fileName(p.Params["name"])
 	}
 }
 
-// roughType reads a Content-Type that is not well-formed: its type, charset and boundary.
-func roughType(v string) (string, map[string]string) {
-	t, rest, _ := strings.Cut(v, ";")
-	params := map[string]string{}
-	for _, pair := range strings.Split(rest, ";") {
-		k, v, ok := strings.Cut(pair, "=")
-		k = strings.ToLower(strings.TrimSpace(k))
-		if ok && (k == "charset" || k == "boundary" || k == "name") && params[k] == "" {
-			params[k] = strings.Trim(strings.TrimSpace(v), `"`)
-		}
-	}
-	return strings.ToLower(strings.TrimSpace(t)), params
-}
+// fileName decodes a name; RFC 2231 can write line ends and NUL into one.
+func fileName(s string) string { return strings.TrimSpace(blankControls(DecodeWords(s))) }
 
-// cutParts is where a multipart's parts lie in its body: between its delimiter lines (RFC 2046 section 5.1.1), without
-// the line end that belongs to the delimiter behind. A missing close is forgiven.
-func cutParts(body []byte, boundary string) (parts [][2]int) {
+// cutParts is where a multipart's parts, at most max of them, lie in its body: between its delimiter lines (RFC 2046
+// section 5.1.1), without the line end that belongs to the delimiter behind. A missing close is forgiven.
+func cutParts(body []byte, boundary string, max int) (parts [][2]int) {
 	delim := []byte("--" + boundary)
 	start := -1
-	for at := 0; at < len(body); {
+	for at := 0; at < len(body) && len(parts) < max; {
 		line := body[at:]
 		next := len(body)
 		if nl := bytes.IndexByte(line, '\n'); nl >= 0 {
@@ -132,8 +126,8 @@ func cutParts(body []byte, boundary string) (parts [][2]int) {
 			rest := bytes.TrimRight(line[len(delim):], " \t\r\n")
 			if closing := bytes.Equal(rest, []byte("--")); closing || len(rest) == 0 {
 				if start >= 0 {
-					end := len(bytes.TrimSuffix(bytes.TrimSuffix(body[:at], []byte("\n")), []byte("\r")))
-					parts = append(parts, [2]int{start, max(start, end)})
+					end := len(bytes.TrimSuffix(bytes.TrimSuffix(body[start:at], []byte("\n")), []byte("\r")))
+					parts = append(parts, [2]int{start, start + end})
 				}
 				if start = next; closing {
 					return parts
@@ -142,19 +136,22 @@ func cutParts(body []byte, boundary string) (parts [][2]int) {
 		}
 		at = next
 	}
-	if start >= 0 && start < len(body) {
+	if start >= 0 && start < len(body) && len(parts) < max {
 		parts = append(parts, [2]int{start, len(body)})
 	}
 	return parts
 }
 
-// cutHead divides a part at its first empty line.
+// cutHead divides a part at its first empty line. As in Read, what does not begin with a field has no head.
 func cutHead(b []byte) (head, body []byte) {
 	if bytes.HasPrefix(b, []byte("\r\n")) {
 		return nil, b[2:]
 	}
 	if bytes.HasPrefix(b, []byte("\n")) {
 		return nil, b[1:]
+	}
+	if fieldName(firstLine(b)) == "" {
+		return nil, b
 	}
 	for at := 0; at < len(b); {
 		nl := bytes.IndexByte(b[at:], '\n')
@@ -184,48 +181,58 @@ func (p *Part) Decoded() ([]byte, error) {
 	return p.Body, fmt.Errorf("unknown transfer encoding %q", clip(p.Encoding))
 }
 
-// decodeBase64 leaves out what is no base64 and an end that is cut off.
+// decodeBase64 leaves out what is no base64 and an end that is cut off. Padding ends a run, another may follow.
 func decodeBase64(b []byte) []byte {
-	in := make([]byte, 0, len(b))
+	run := make([]byte, 0, min(len(b), 4096))
+	out := make([]byte, 0, base64.RawStdEncoding.DecodedLen(len(b)))
+	flush := func() {
+		if len(run)%4 == 1 {
+			run = run[:len(run)-1]
+		}
+		out, _ = base64.RawStdEncoding.AppendDecode(out, run) // what is left is base64 throughout
+		run = run[:0]
+	}
 	for _, c := range b {
-		if c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '+' || c == '/' {
-			in = append(in, c)
+		switch {
+		case c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '+' || c == '/':
+			if run = append(run, c); len(run) == 4096 { // a multiple of four
+				flush()
+			}
+		case c == '=':
+			flush()
 		}
 	}
-	if len(in)%4 == 1 {
-		in = in[:len(in)-1]
-	}
-	out := make([]byte, base64.RawStdEncoding.DecodedLen(len(in)))
-	n, _ := base64.RawStdEncoding.Decode(out, in) // what is left is base64 throughout
-	return out[:n]
+	flush()
+	return out
 }
 
-// decodeQuoted decodes line by line, since one bad escape must not cost the rest.
+// decodeQuoted is RFC 2045 section 6.7. A bad escape stands for itself: it must not cost the rest.
 func decodeQuoted(b []byte) []byte {
-	if out, err := io.ReadAll(quotedprintable.NewReader(bytes.NewReader(b))); err == nil {
-		return out
-	}
 	out := make([]byte, 0, len(b))
-	for i := 0; i < len(b); i++ {
-		if b[i] != '=' {
-			out = append(out, b[i])
-			continue
-		}
-		if i+2 < len(b) {
-			if hi, lo := unhex(b[i+1]), unhex(b[i+2]); hi >= 0 && lo >= 0 {
-				out = append(out, byte(hi<<4|lo))
-				i += 2
-				continue
+	for len(b) > 0 {
+		line, end := b, []byte(nil)
+		if nl := bytes.IndexByte(b, '\n'); nl >= 0 {
+			line, end = b[:nl], b[nl:nl+1]
+			if bytes.HasSuffix(line, []byte{'\r'}) {
+				line, end = b[:nl-1], b[nl-1:nl+1]
 			}
 		}
-		rest := bytes.TrimLeft(b[i+1:], " \t")
-		if n := len(b) - i - 1 - len(rest); bytes.HasPrefix(rest, []byte("\r\n")) {
-			i += n + 2
-		} else if bytes.HasPrefix(rest, []byte("\n")) {
-			i += n + 1
-		} else {
-			out = append(out, '=')
+		b = b[len(line)+len(end):]
+		line = bytes.TrimRight(line, " \t") // put there on the way (rule 3)
+		if bytes.HasSuffix(line, []byte{'='}) {
+			line, end = line[:len(line)-1], nil
 		}
+		for i := 0; i < len(line); i++ {
+			if line[i] == '=' && i+2 < len(line) {
+				if hi, lo := unhex(line[i+1]), unhex(line[i+2]); hi >= 0 && lo >= 0 {
+					out = append(out, byte(hi<<4|lo))
+					i += 2
+					continue
+				}
+			}
+			out = append(out, line[i])
+		}
+		out = append(out, end...)
 	}
 	return out
 }
@@ -248,19 +255,28 @@ var ErrCharset = errors.New("unknown charset")
 // Text is the content of a text part in UTF-8. With an error the text is there all the same, as well as can be.
 func (p *Part) Text() (string, error) {
 	b, err := p.Decoded()
-	name := strings.ToLower(strings.TrimSpace(p.Params["charset"]))
-	switch {
-	case utf8.Valid(b) && (name == "" || name == "utf-8" || name == "utf8" || name == "us-ascii"):
-		return string(b), err
-	case name == "" || name == "utf-8" || name == "us-ascii":
-		return latin1(string(b)), err
+	s, e := toUTF8(b, p.Params["charset"])
+	return s, errors.Join(err, e)
+}
+
+// toUTF8 converts from a charset by its name. Without one, and where ASCII is claimed in vain, it is UTF-8 if it can be
+// and else Latin-1.
+func toUTF8(b []byte, name string) (string, error) {
+	switch name = strings.ToLower(strings.Trim(name, " \t'\"")); name {
+	case "utf-8", "utf8":
+		return strings.ToValidUTF8(string(b), "\uFFFD"), nil
+	case "", "us-ascii", "ascii":
+		if utf8.Valid(b) {
+			return string(b), nil
+		}
+		return latin1(string(b)), nil
 	}
-	r, e := charset.Reader(name, bytes.NewReader(b))
-	if e != nil {
-		return latin1(string(b)), errors.Join(err, fmt.Errorf("%w %q", ErrCharset, clip(name)))
+	r, err := charset.Reader(name, bytes.NewReader(b))
+	if err != nil {
+		return latin1(string(b)), fmt.Errorf("%w %q", ErrCharset, clip(name))
 	}
-	out, e := io.ReadAll(r)
-	return strings.ToValidUTF8(string(out), "\uFFFD"), errors.Join(err, e)
+	out, err := io.ReadAll(r)
+	return strings.ToValidUTF8(string(out), "\uFFFD"), err
 }
 
 func ascii(b []byte) bool {
@@ -274,7 +290,7 @@ func ascii(b []byte) bool {
 
 // Signed reports whether the part's children must stay byte for byte (RFC 1847, 8551).
 func (p *Part) Signed() bool {
-	return p.Type == "multipart" && p.Subtype == "signed" || p.pkcs7() && strings.HasPrefix(p.Params["smime-type"], "signed")
+	return p.Type == "multipart" && p.Subtype == "signed" || p.pkcs7() && strings.HasPrefix(strings.ToLower(p.Params["smime-type"]), "signed")
 }
 
 // Encrypted reports whether nobody but its readers can look into the part (RFC 3156, 8551).

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 )
 
 // Mode is how Read takes what is not as RFC 5321 section 2.3.8 wants it.
@@ -30,6 +31,7 @@ func (l Limits) withDefaults() Limits {
 	if l.Size <= 0 {
 		l.Size = 25 << 20
 	}
+	l.Size = min(l.Size, math.MaxInt64-slack)
 	if l.Head <= 0 {
 		l.Head = 256 << 10
 	}
@@ -68,13 +70,15 @@ func Read(r io.Reader, max Limits, how Mode) (Message, error) {
 	return m, nil
 }
 
+// slack is the room of a buffer behind the message: one byte tells that the limit is exceeded, two are for a last CRLF.
+const slack = 3
+
 // slurp reads all of r into one buffer that grows by doubling up to the limit.
 func slurp(r io.Reader, max Limits) ([]byte, error) {
-	// Two bytes more than the limit: one tells that it is exceeded, and a last CRLF may be put behind.
-	room := max.Size + 3
+	room := max.Size + slack
 	first := int64(16 << 10)
 	if max.Hint > 0 {
-		first = max.Hint + 3
+		first = min(max.Hint, max.Size) + slack // the peer's word: it may say anything
 	}
 	b := make([]byte, 0, min(first, room))
 	for {
@@ -146,7 +150,7 @@ func mend(b []byte) []byte {
 	return out
 }
 
-// split finds the end of the head: the empty line, or the first line that can belong to no field.
+// split finds the end of the head: the empty line. Without one all is head, if it begins as a head does.
 func split(b []byte) Message {
 	if bytes.HasPrefix(b, []byte("\r\n")) {
 		return Message{Body: b[2:]}

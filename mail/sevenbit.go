@@ -26,60 +26,81 @@ func To7bit(m Message) (Message, error) {
 		return m, ErrSealed
 	}
 	// A head beyond ASCII needs SMTPUTF8, which is another question: only what is in the body counts here.
-	out, err := p.sevenBit()
-	if err != nil {
-		return m, err
-	}
-	return out, nil
+	return p.sevenBit(true)
 }
 
-// sevenBit is a part with all of its body in ASCII.
-func (p *Part) sevenBit() (Message, error) {
+// sevenBit is a part with all of its body in ASCII; whole says that it is a message.
+func (p *Part) sevenBit(whole bool) (Message, error) {
 	switch {
 	case ascii(p.Body):
 		return Message{p.Head, p.Body}, nil
-	case p.Signed(), p.Encrypted(), p.Type == "message" && len(p.Children) == 0:
+	case p.Signed(), p.Encrypted(), !p.plainEncoding():
 		return Message{}, ErrSealed
+	case len(p.Children) == 0 && (p.Type == "message" || p.Type == "multipart"):
+		return Message{}, ErrSealed // RFC 2045 section 6.4: these have no encoding
 	case len(p.Children) == 0:
-		return p.encoded()
+		return p.encoded(whole), nil
 	}
 	var out bytes.Buffer
 	at := 0
 	for _, c := range p.Children {
-		between := p.Body[at:c.Start]
-		if !ascii(between) || !ascii(c.Head) {
+		if !ascii(p.Body[at:c.Start]) || !ascii(c.Head) {
 			return Message{}, ErrSealed
 		}
-		out.Write(between)
-		m, err := c.sevenBit()
+		out.Write(p.Body[at:c.Start])
+		at = c.End
+		if ascii(c.Body) {
+			out.Write(p.Body[c.Start:c.End])
+			continue
+		}
+		m, err := c.sevenBit(p.Type == "message")
 		if err != nil {
 			return Message{}, err
 		}
 		out.Write(m.Head)
 		out.WriteString("\r\n")
 		out.Write(m.Body)
-		at = c.End
 	}
 	if !ascii(p.Body[at:]) {
 		return Message{}, ErrSealed
 	}
 	out.Write(p.Body[at:])
-	return Message{p.withEncoding("7bit"), out.Bytes()}, nil
+	return Message{p.withEncoding("7bit", whole), out.Bytes()}, nil
 }
 
-func (p *Part) encoded() (Message, error) {
-	if p.Encoding == "base64" || p.Encoding == "quoted-printable" {
-		return Message{}, ErrSealed // 8-bit bytes in it are damage nobody can name
-	}
+// plainEncoding reports whether the part's bytes are what they mean. 8-bit bytes in another encoding are damage nobody
+// can name.
+func (p *Part) plainEncoding() bool {
+	return p.Encoding == "7bit" || p.Encoding == "8bit" || p.Encoding == "binary"
+}
+
+func (p *Part) encoded(whole bool) Message {
 	if p.Type == "text" {
-		return Message{p.withEncoding("quoted-printable"), quotedPrintable(p.Body)}, nil
+		// A long line is cut where it suits quoted-printable. If the rest then looks like a delimiter, a boundary might
+		// come to be where there was none.
+		if b := quotedPrintable(p.Body); dashes(b) == dashes(p.Body) {
+			return Message{p.withEncoding("quoted-printable", whole), b}
+		}
 	}
-	return Message{p.withEncoding("base64"), base64Lines(p.Body)}, nil
+	return Message{p.withEncoding("base64", whole), base64Lines(p.Body)}
 }
 
-// withEncoding is the part's head with another Content-Transfer-Encoding, and with the MIME-Version it needs.
-func (p *Part) withEncoding(name string) []byte {
+// dashes counts the lines that begin as a delimiter does.
+func dashes(b []byte) int {
+	n := bytes.Count(b, []byte("\n--"))
+	if bytes.HasPrefix(b, []byte("--")) {
+		n++
+	}
+	return n
+}
+
+// withEncoding is the part's head with another Content-Transfer-Encoding, and, for a whole message, with the
+// MIME-Version it needs.
+func (p *Part) withEncoding(name string, whole bool) []byte {
 	head := Without(p.Head, func(f Field) bool { return f.Is("Content-Transfer-Encoding") })
 	out := append(make([]byte, 0, len(head)+64), head...)
+	if whole && Get(head, "MIME-Version") == "" {
+		out = append(out, FormatField("MIME-Version", "1.0")...)
+	}
 	return append(out, FormatField("Content-Transfer-Encoding", name)...)
 }
