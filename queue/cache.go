@@ -10,22 +10,23 @@ import (
 
 // The cache's sizes, in bytes and entries.
 const (
-	cacheBytes = 48 << 20 // message bytes in workers' hands; one greater message alone may exceed it
-	cacheIdle  = 256      // outgoings remembered without being in use
-	idleBytes  = 256 << 10
+	cacheBytes = 48 << 20  // message bytes in workers' hands, unless Worker.Memory says otherwise
+	cacheIdle  = 256       // outgoings remembered without being in use
+	idleBytes  = 256 << 10 // a message this small stays when the queue is empty
 )
 
 // cache reads each outgoing once, and its message once for all workers that carry it.
 type cache struct {
-	db   *store.DB
-	mu   sync.Mutex
-	room *sync.Cond // bytes were freed
-	all  map[store.OutgoingID]*loaded
-	used int64 // bytes of messages read
+	db    *store.DB
+	bound int64 // bytes of messages read; one greater message alone may exceed it
+	mu    sync.Mutex
+	room  *sync.Cond // bytes were freed
+	all   map[store.OutgoingID]*loaded
+	used  int64 // bytes of messages read
 }
 
-func newCache(db *store.DB) *cache {
-	c := &cache{db: db, all: map[store.OutgoingID]*loaded{}}
+func newCache(db *store.DB, bound int64) *cache {
+	c := &cache{db: db, bound: bound, all: map[store.OutgoingID]*loaded{}}
 	c.room = sync.NewCond(&c.mu)
 	return c
 }
@@ -69,20 +70,29 @@ func (c *cache) meta(ctx context.Context, id store.OutgoingID) (*loaded, error) 
 	return l, nil
 }
 
-// use makes the message ready and keeps it until release. It waits for room when much is in use.
+// use makes the message ready and keeps it until release, which must follow even an error. It waits for room when much
+// is in use.
 func (c *cache) use(ctx context.Context, l *loaded) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l.users++
-	for {
-		if l.ready {
-			return nil
+	stop := context.AfterFunc(ctx, func() {
+		c.mu.Lock() // so that nobody misses it between looking at ctx and waiting
+		defer c.mu.Unlock()
+		c.room.Broadcast()
+	})
+	defer stop()
+	for !l.ready {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		if l.reading || c.used > 0 && c.used+l.size > cacheBytes && !c.shrink(l.size) {
-			c.room.Wait()
-			continue
+		if !l.reading && (c.used == 0 || c.used+l.size <= c.bound || c.shrink(l.size)) {
+			break
 		}
-		break
+		c.room.Wait()
+	}
+	if l.ready {
+		return nil
 	}
 	l.reading = true
 	c.used += l.size
@@ -109,7 +119,7 @@ func (c *cache) shrink(n int64) bool {
 		if l.users == 0 {
 			c.drop(l)
 		}
-		if c.used == 0 || c.used+n <= cacheBytes {
+		if c.used == 0 || c.used+n <= c.bound {
 			return true
 		}
 	}
@@ -125,12 +135,23 @@ func (c *cache) drop(l *loaded) {
 	}
 }
 
-// release ends a use. A large message nobody uses is dropped at once.
+// release ends a use. The message stays, for more dialogs may want it, until another needs the room or tidy comes by.
 func (c *cache) release(l *loaded) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l.users--; l.users == 0 && (l.size > idleBytes || c.all[l.ID] != l) {
+	if l.users--; l.users == 0 && c.all[l.ID] != l {
 		c.drop(l)
 	}
 	c.room.Broadcast()
+}
+
+// tidy drops large messages that nobody uses.
+func (c *cache) tidy() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.all {
+		if l.users == 0 && l.size > idleBytes {
+			c.drop(l)
+		}
+	}
 }

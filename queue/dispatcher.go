@@ -2,12 +2,14 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"listd/mail"
 	"listd/store"
 )
 
@@ -25,7 +27,7 @@ type dispatcher struct {
 	lanes     map[laneKey]*lane
 	governors map[string]*governor
 	begun     map[*dialog]struct{} // dialogs in a worker's hands
-	buffered  int                  // rows claimed and not begun
+	ready     int                  // rows claimed that best could have handed out when it last looked
 	picks     int
 	closed    bool
 	hungry    chan struct{} // the buffer runs low, or a governor has opened
@@ -46,7 +48,7 @@ type lane struct {
 
 func newDispatcher(w *Worker) *dispatcher {
 	d := &dispatcher{w: w, db: w.DB, log: w.Log, lanes: map[laneKey]*lane{}, governors: map[string]*governor{},
-		begun: map[*dialog]struct{}{}, hungry: make(chan struct{}, 1), cache: newCache(w.DB)}
+		begun: map[*dialog]struct{}{}, hungry: make(chan struct{}, 1), cache: newCache(w.DB, w.Memory)}
 	d.more = sync.NewCond(&d.mu)
 	return d
 }
@@ -56,34 +58,39 @@ func (d *dispatcher) run(ctx context.Context) {
 	defer d.close()
 	renew := time.NewTicker(renewEvery)
 	defer renew.Stop()
-	var looked time.Time // when the lanes were last read
+	var woken <-chan struct{}
+	var looked, again time.Time // when the lanes were last read, and when they are to be
 	var took time.Duration
-	for ctx.Err() == nil {
-		woken := d.db.Woken()
-		start := time.Now()
-		if err := d.look(ctx); err != nil {
-			d.waits(ctx, "the queue waits for the database", err)
+	for look := true; ctx.Err() == nil; {
+		if look {
+			woken = d.db.Woken()
+			start := time.Now()
+			if err := d.look(ctx); err != nil {
+				d.waits(ctx, "the queue waits for the database", err)
+			}
+			looked = time.Now()
+			took, again = looked.Sub(start), looked.Add(poll)
 		}
-		looked, took = time.Now(), time.Since(start)
-		for again := true; again && ctx.Err() == nil; {
+		for more := true; more && ctx.Err() == nil; {
 			n, err := d.claim(ctx)
 			if err != nil {
 				d.waits(ctx, "claiming waits for the database", err)
 			}
-			again = n > 0 && err == nil
+			more = n > 0 && err == nil
 		}
-		// A wake-up is answered at once, unless reading the lanes takes so long that it must not happen all the time.
-		pause := max(10*took-time.Since(looked), 0)
+		look = false
 		select {
 		case <-ctx.Done():
 		case <-d.hungry:
 		case <-renew.C:
 			d.renew(ctx)
-		case <-time.After(poll):
+		case <-time.After(time.Until(again)):
+			look = true
 		case <-woken:
-			select {
-			case <-ctx.Done():
-			case <-time.After(min(pause, poll)):
+			// Answered at once, unless reading the lanes takes so long that it must not happen all the time.
+			woken = nil
+			if soon := looked.Add(10 * took); soon.Before(again) {
+				again = soon
 			}
 		}
 	}
@@ -95,7 +102,7 @@ func (d *dispatcher) waits(ctx context.Context, text string, err error) {
 	}
 }
 
-// look reads which lanes there are. On a busy lane nothing is read: it is known to be due.
+// look reads which lanes there are. When the queue is paused there are none, and what was not begun is given back.
 func (d *dispatcher) look(ctx context.Context) error {
 	var found []store.Lane
 	var paused bool
@@ -109,11 +116,23 @@ func (d *dispatcher) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	back := d.found(found, paused)
+	d.giveBack(back, d.db.Now())
+	return nil
+}
+
+// found takes note of the lanes there are, and wakes who waits: governors open with time alone.
+func (d *dispatcher) found(found []store.Lane, paused bool) (back []*dialog) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.db.Now()
+	idle := len(d.begun) == 0
 	for _, l := range d.lanes {
 		l.known = false
+		if paused {
+			back = append(back, d.empty(l)...)
+		}
+		idle = idle && len(l.dialogs) == 0
 	}
 	for _, f := range found {
 		k := laneKey{f.Destination, f.Priority}
@@ -126,7 +145,11 @@ func (d *dispatcher) look(ctx context.Context) error {
 	}
 	maps.DeleteFunc(d.lanes, func(_ laneKey, l *lane) bool { return !l.known && len(l.dialogs) == 0 })
 	maps.DeleteFunc(d.governors, func(_ string, g *governor) bool { return g.idle(now) && len(d.governors) > 10000 })
-	return nil
+	if idle {
+		d.cache.tidy()
+	}
+	d.more.Broadcast()
+	return back
 }
 
 // governor is the one of a destination. d.mu is held.
@@ -142,25 +165,49 @@ func (d *dispatcher) governor(destination string) *governor {
 	return g
 }
 
-// wanted are the lanes to claim from now, best first, with the buffer's room shared among them.
+// wanted are the lanes to claim from now, best first. Rows that wait for their destination's governor hold back nobody
+// else's: only what could be handed out counts as the buffer's.
 func (d *dispatcher) wanted(now time.Time) []store.Lane {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.buffered > claimRows/2 {
-		return nil
-	}
 	var out []store.Lane
+	ready := 0
 	for _, l := range d.lanes {
-		if l.known && !l.Next.After(now) && l.rows < claimRows/4 && !now.Before(d.governor(l.Destination).until) {
+		gov := d.governor(l.Destination)
+		if gov.may(now) {
+			ready += l.rows
+		}
+		if l.known && !l.Next.After(now) && l.rows < claimRows/4 && !now.Before(gov.until) {
 			out = append(out, l.Lane)
 		}
 	}
-	slices.SortFunc(out, func(a, b store.Lane) int {
-		if a.Priority != b.Priority {
-			return a.Priority - b.Priority
+	if ready > claimRows/2 {
+		return nil
+	}
+	return inTurn(out)
+}
+
+// inTurn puts lanes in the order they are claimed from: by priority, and of the same those due longest; but each fourth
+// is the one due longest whatever its priority, so that nothing starves behind a crowd of busy destinations.
+func inTurn(lanes []store.Lane) []store.Lane {
+	slices.SortFunc(lanes, func(a, b store.Lane) int { return a.Next.Compare(b.Next) })
+	urgent := slices.Clone(lanes)
+	slices.SortStableFunc(urgent, func(a, b store.Lane) int { return a.Priority - b.Priority })
+	oldest := lanes
+	out := make([]store.Lane, 0, len(lanes))
+	taken := make(map[laneKey]bool, len(lanes))
+	for len(out) < len(lanes) {
+		from := &urgent
+		if len(out)%4 == 3 {
+			from = &oldest
 		}
-		return a.Next.Compare(b.Next)
-	})
+		l := (*from)[0]
+		*from = (*from)[1:]
+		if k := (laneKey{l.Destination, l.Priority}); !taken[k] {
+			taken[k] = true
+			out = append(out, l)
+		}
+	}
 	return out
 }
 
@@ -173,13 +220,12 @@ func (d *dispatcher) claim(ctx context.Context) (int, error) {
 	// With one destination all room is its own; with many, none takes more than one of its dialogs may carry.
 	each := max(claimRows/len(lanes), maxShared)
 	var got [][]store.Claimed
-	var until time.Time
+	var now time.Time
 	err := d.db.Update(ctx, func(tx *store.Tx) error {
-		got = got[:0]
-		until = tx.Now.Add(lease)
+		got, now = got[:0], tx.Now
 		rows := 0
 		for _, l := range lanes {
-			claimed, err := tx.Claim(l, each, d.w.Holder, until)
+			claimed, err := tx.Claim(l, each, d.w.Holder, now.Add(lease))
 			if err != nil {
 				return err
 			}
@@ -193,48 +239,84 @@ func (d *dispatcher) claim(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	from := until.Add(-lease)
 	total := 0
 	var failed error
 	for i, rows := range got {
 		total += len(rows)
-		dialogs, err := d.group(ctx, lanes[i], rows, from)
-		failed = err
-		d.mu.Lock()
-		l := d.lanes[laneKey{lanes[i].Destination, lanes[i].Priority}]
-		l.dialogs = append(l.dialogs, dialogs...)
-		l.rows += len(rows)
-		d.buffered += len(rows)
-		if len(rows) < each {
-			l.known = false // until it is looked at again
-		}
-		d.more.Broadcast()
-		d.mu.Unlock()
+		// What is claimed is made ready even when ctx ends, so that it can be given back.
+		dialogs, err := d.group(context.WithoutCancel(ctx), lanes[i], rows, now)
+		failed = errors.Join(failed, err)
+		back, until := d.buffer(lanes[i], dialogs, len(rows) < each)
+		d.giveBack(back, until)
 	}
 	return total, failed
 }
 
-// group makes dialogs of claimed rows: one recipient each of a personal outgoing, up to maxShared of another. Rows
-// whose outgoing cannot be read are left to their lease.
-func (d *dispatcher) group(ctx context.Context, l store.Lane, rows []store.Claimed, from time.Time) (out []*dialog, err error) {
-	open := map[store.OutgoingID]*dialog{}
+// buffer adds dialogs to their lane. It returns them if the destination has died meanwhile, and until when.
+func (d *dispatcher) buffer(of store.Lane, dialogs []*dialog, all bool) (back []*dialog, until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.lanes[laneKey{of.Destination, of.Priority}]
+	if all {
+		l.known = false // until it is looked at again
+	}
+	if until = d.governor(of.Destination).until; d.db.Now().Before(until) {
+		return dialogs, until
+	}
+	l.dialogs = append(l.dialogs, dialogs...)
+	for _, g := range dialogs {
+		l.rows += len(g.to)
+	}
+	d.more.Broadcast()
+	return nil, until
+}
+
+// group makes dialogs of claimed rows: one recipient each of a personal outgoing, up to maxShared of another. Rows of an
+// outgoing whose time is over are settled, those whose outgoing cannot be read are left to their lease.
+func (d *dispatcher) group(ctx context.Context, l store.Lane, rows []store.Claimed, now time.Time) (out []*dialog, err error) {
+	open := map[groupKey]*dialog{}
 	for _, c := range rows {
-		if g := open[c.Outgoing]; g != nil && len(g.to) < maxShared && g.to[0].Rcpt.Domain == c.Rcpt.Domain || g != nil && d.w.Out.Relay && len(g.to) < maxShared {
+		o, e := d.cache.meta(ctx, c.Outgoing)
+		switch {
+		case e != nil:
+			err = e
+			continue
+		case now.After(o.GiveUp):
+			d.expire(ctx, o, c)
+			continue
+		}
+		k := groupKey{c.Outgoing, c.Rcpt.Domain}
+		if d.w.Out.Relay {
+			k.domain = ""
+		}
+		if g := open[k]; g != nil && len(g.to) < maxShared {
 			g.to = append(g.to, c)
 			continue
 		}
-		o, e := d.cache.meta(ctx, c.Outgoing)
-		if e != nil {
-			err = e
-			continue
-		}
-		g := &dialog{lane: l, out: o, to: []store.Claimed{c}, from: from}
+		g := &dialog{lane: l, out: o, to: []store.Claimed{c}, from: now}
 		out = append(out, g)
 		if !o.Personal {
-			open[c.Outgoing] = g
+			open[k] = g
 		}
 	}
 	return out, err
+}
+
+// groupKey is what the recipients of one transaction share; with a relay any domains may.
+type groupKey struct {
+	outgoing store.OutgoingID
+	domain   string
+}
+
+// expire fails a delivery whose time is over without another attempt, with the last reply it had.
+func (d *dispatcher) expire(ctx context.Context, o *loaded, c store.Claimed) {
+	s := store.Settled{ID: c.ID, Claim: c.Claim, State: store.Failed}
+	r := mail.Refuse(451, "4.4.7", "its destination did not answer for as long as listd tries") // RFC 3463 section 3.5
+	if c.Attempt == 1 {
+		s.Code, s.Reply = r.Code, replyText(*r)
+	}
+	d.w.logOutcome(ctx, o, c, *r, s)
+	d.settle <- s
 }
 
 // next hands out the next dialog; false when there will be none.
@@ -243,22 +325,23 @@ func (d *dispatcher) next() (*dialog, bool) {
 	defer d.mu.Unlock()
 	for !d.closed {
 		now := d.db.Now()
-		if l := d.best(now); l != nil {
-			g := l.dialogs[0]
-			l.dialogs = l.dialogs[1:]
-			l.rows -= len(g.to)
-			d.buffered -= len(g.to)
-			if d.buffered < claimRows/2 || l.rows == 0 {
-				d.feed()
-			}
-			if now.Sub(g.from) > lease-minLease {
-				continue // its rows fall due when their lease ends
-			}
-			d.governor(l.Destination).begin()
-			d.begun[g] = struct{}{}
-			return g, true
+		l := d.best(now)
+		if d.ready < claimRows/2 {
+			d.feed()
 		}
-		d.more.Wait()
+		if l == nil {
+			d.more.Wait()
+			continue
+		}
+		g := l.dialogs[0]
+		l.dialogs = l.dialogs[1:]
+		l.rows -= len(g.to)
+		if now.Sub(g.from) > lease-minLease {
+			continue // its rows fall due when their lease ends
+		}
+		d.governor(l.Destination).begin()
+		d.begun[g] = struct{}{}
+		return g, true
 	}
 	return nil, false
 }
@@ -276,10 +359,12 @@ func (d *dispatcher) best(now time.Time) *lane {
 	d.picks++
 	fair := d.picks%4 == 0
 	var best *lane
+	d.ready = 0
 	for _, l := range d.lanes {
 		if len(l.dialogs) == 0 || !d.governor(l.Destination).may(now) {
 			continue
 		}
+		d.ready += l.rows
 		if best == nil || !fair && l.Priority < best.Priority || (fair || l.Priority == best.Priority) && l.dialogs[0].from.Before(best.dialogs[0].from) {
 			best = l
 		}
@@ -323,7 +408,6 @@ func name(destination string) string {
 // empty takes a lane's dialogs out. d.mu is held.
 func (d *dispatcher) empty(l *lane) []*dialog {
 	out := l.dialogs
-	d.buffered -= l.rows
 	l.dialogs, l.rows = nil, 0
 	return out
 }
@@ -357,16 +441,11 @@ func (d *dispatcher) close() {
 	d.giveBack(back, d.db.Now())
 }
 
-// renew prolongs the leases of all this holder has. What was not begun, and could not be renewed, is not begun.
+// renew prolongs the leases of all this holder has. What another has by now, and what could not be renewed, is not begun.
 func (d *dispatcher) renew(ctx context.Context) {
-	d.mu.Lock()
-	held := slices.Collect(maps.Keys(d.begun))
-	for _, l := range d.lanes {
-		held = append(held, l.dialogs...)
-	}
-	d.mu.Unlock()
+	asked := d.mine()
 	var ids []store.DeliveryID
-	for _, g := range held {
+	for g := range asked {
 		for _, c := range g.to {
 			ids = append(ids, c.ID)
 		}
@@ -375,23 +454,58 @@ func (d *dispatcher) renew(ctx context.Context) {
 		return
 	}
 	var now time.Time
+	held := make(map[store.DeliveryID]bool, len(ids))
 	err := d.db.Update(ctx, func(tx *store.Tx) error {
 		now = tx.Now
-		_, err := tx.Renew(d.w.Holder, ids, tx.Now.Add(lease))
+		clear(held)
+		still, err := tx.Renew(d.w.Holder, ids, now.Add(lease))
+		for _, id := range still {
+			held[id] = true
+		}
 		return err
 	})
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err == nil {
-		for _, g := range held {
-			g.from = now
+	if err != nil {
+		d.waits(ctx, "leases could not be renewed", err)
+		for g := range d.begun {
+			if g.cancel != nil && d.db.Now().Sub(g.from) > lease-renewEvery-10*time.Second {
+				g.cancel() // another node may begin it soon
+			}
 		}
 		return
 	}
-	d.waits(ctx, "leases could not be renewed", err)
 	for g := range d.begun {
-		if g.cancel != nil && d.db.Now().Sub(g.from) > lease-renewEvery-10*time.Second {
-			g.cancel() // another node may begin it soon
+		if asked[g] {
+			g.from = now
 		}
 	}
+	for _, l := range d.lanes {
+		l.dialogs = slices.DeleteFunc(l.dialogs, func(g *dialog) bool {
+			if !asked[g] {
+				return false
+			}
+			l.rows -= len(g.to)
+			g.to = slices.DeleteFunc(g.to, func(c store.Claimed) bool { return !held[c.ID] })
+			l.rows += len(g.to)
+			g.from = now
+			return len(g.to) == 0
+		})
+	}
+}
+
+// mine are the dialogs this holder has, begun or not.
+func (d *dispatcher) mine() map[*dialog]bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := map[*dialog]bool{}
+	for g := range d.begun {
+		out[g] = true
+	}
+	for _, l := range d.lanes {
+		for _, g := range l.dialogs {
+			out[g] = true
+		}
+	}
+	return out
 }

@@ -52,10 +52,19 @@ type Audience struct {
 type Out struct {
 	Relay       bool          // all mail goes to one smarthost: one destination
 	GiveUpAfter time.Duration // 0: 5 days (RFC 5321 section 4.5.4.1)
+
+	chunk int // subscribers one transaction copies; 0: fanChunk
 }
 
 // fanChunk is how many subscribers one transaction copies: 17 ms of the only writer.
 const fanChunk = 5000
+
+func (q Out) fanChunk() int {
+	if q.chunk > 0 {
+		return q.chunk
+	}
+	return fanChunk
+}
 
 // FanOutKind is the kind of the task that continues a fan-out.
 const FanOutKind = "fanout"
@@ -83,7 +92,7 @@ func (q Out) Add(tx *store.Tx, o Outgoing, to Audience) (store.OutgoingID, error
 	if !to.Subscribers {
 		return row.ID, nil
 	}
-	last, done, err := tx.FanOut(row, 0, fanChunk, to.Skip, q.Relay)
+	last, done, err := tx.FanOut(row, 0, q.fanChunk(), to.Skip, q.Relay)
 	if err != nil {
 		return 0, fmt.Errorf("fan out: %w", err)
 	}
@@ -112,7 +121,7 @@ func (q Out) FanOut(_ context.Context, t task.Task) (task.Commit, error) {
 		if o.FannedTo < 0 {
 			return task.Next{Done: true}, nil
 		}
-		last, done, err := tx.FanOut(o, o.FannedTo, fanChunk, arg.Skip, q.Relay)
+		last, done, err := tx.FanOut(o, o.FannedTo, q.fanChunk(), arg.Skip, q.Relay)
 		if err != nil {
 			return task.Next{}, err
 		}

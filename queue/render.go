@@ -75,7 +75,9 @@ func (l *loaded) render(minter *lists.Minter, to []store.Claimed) (mail.Envelope
 	head = append(head, minter.Leave(l.leave, c.Subscription).String()...)
 	head = append(head, ">\r\n"...)
 	head = append(head, l.after...)
-	return env, mail.Message{Head: head, Body: l.message.Body}
+	m := mail.Message{Head: head, Body: l.message.Body}
+	env.Size = m.Size()
+	return env, m
 }
 
 // clean makes text from outside fit for a row and a terminal: valid UTF-8, no control characters, at most n bytes.

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"listd/store"
@@ -19,10 +20,10 @@ type Sweeper struct {
 // The sweep's sizes: rows of one transaction, and how long content without any reference is kept. A body is touched
 // when it is stored again, so a day is far more than a transaction can take.
 const (
-	sweepOutgoing = 5 // outgoings, each with all its deliveries
-	sweepContent  = 200
-	contentKept   = 24 * time.Hour
-	tasksKept     = 48 * time.Hour // longer than any planner looks back
+	sweepDeliveries = 2000
+	sweepMessages   = 2000 // looked at
+	contentKept     = 24 * time.Hour
+	tasksKept       = 48 * time.Hour // longer than any planner looks back
 )
 
 // Plan has the sweep done once an hour.
@@ -31,19 +32,28 @@ func (s Sweeper) Plan(_ context.Context, _ *store.Tx, now time.Time) ([]task.Key
 	return []task.Key{{Kind: SweepKind, Name: hour.Format("2006-01-02T15"), At: hour}}, nil
 }
 
-// Sweep is the step that forgets a few rows of each kind, and comes again while there are more.
-func (s Sweeper) Sweep(context.Context, task.Task) (task.Commit, error) {
+// sweepCursor is how far a sweep is with the messages; -1: it has yet to forget outgoings.
+type sweepCursor struct{ Message store.MessageID }
+
+// Sweep is the step that forgets a few rows of each kind, and comes again while there are more to look at.
+func (s Sweeper) Sweep(_ context.Context, t task.Task) (task.Commit, error) {
+	at := sweepCursor{-1}
+	if len(t.Cursor) > 0 {
+		if err := json.Unmarshal(t.Cursor, &at); err != nil {
+			return nil, err
+		}
+	}
 	return func(_ context.Context, tx *store.Tx) (task.Next, error) {
-		outgoings, err := tx.SweepOutgoing(tx.Now.Add(-s.LogKept), sweepOutgoing)
-		if err != nil {
-			return task.Next{}, err
+		if at.Message < 0 {
+			n, err := tx.SweepOutgoing(tx.Now.Add(-s.LogKept), sweepDeliveries)
+			if n > 0 || err != nil {
+				return task.Next{}, err
+			}
+			return task.Next{Cursor: sweepCursor{0}}, nil
 		}
-		contents, err := tx.SweepMessages(tx.Now.Add(-contentKept), sweepContent)
-		if err != nil {
-			return task.Next{}, err
-		}
-		if outgoings+contents > 0 {
-			return task.Next{}, nil
+		_, next, err := tx.SweepMessages(tx.Now.Add(-contentKept), at.Message, sweepMessages)
+		if next > 0 || err != nil {
+			return task.Next{Cursor: sweepCursor{next}}, err
 		}
 		_, err = tx.SweepTasks(tx.Now.Add(-tasksKept))
 		return task.Next{Done: true}, err

@@ -34,6 +34,7 @@ type Worker struct {
 	Holder         int64          // this run's name in the rows; not 0
 	Parallel       int            // dialogs at once; 0: 8
 	PerDestination int            // dialogs at once with one destination; 0: 20. A relay may have all.
+	Memory         int64          // message bytes in workers' hands; 0: 48 MiB. One greater message alone may exceed it
 	Chance         func() float64 // in [0, 1); nil: random
 }
 
@@ -47,6 +48,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	if w.Out.Relay {
 		w.PerDestination = w.Parallel
+	}
+	if w.Memory == 0 {
+		w.Memory = cacheBytes
 	}
 	if w.Chance == nil {
 		w.Chance = rand.Float64
@@ -129,7 +133,7 @@ func (w *Worker) talk(ctx context.Context, d *dispatcher) {
 			r := replies[i]
 			talked = talked || !unreached(r)
 			s := Outcome(c, r, now, g.out.GiveUp, w.Chance())
-			w.logOutcome(ctx, g, c, r, s)
+			w.logOutcome(ctx, g.out, c, r, s)
 			d.settle <- s
 		}
 		d.ended(g, talked, now)
@@ -143,8 +147,14 @@ func (w *Worker) send(ctx context.Context, d *dispatcher, g *dialog) (replies []
 			w.Log.LogAttrs(ctx, slog.LevelError, "panic while sending", slog.Int64("outgoing", int64(g.out.ID)), slog.Any("panic", p))
 			replies = nil
 		}
+		none := *mail.Refuse(451, "4.3.0", "listd could not send this message; its log says why")
+		for i := range replies {
+			if replies[i].Code == 0 {
+				replies[i] = none
+			}
+		}
 		for len(replies) < len(g.to) {
-			replies = append(replies, *mail.Refuse(451, "4.3.0", "listd could not send this message; its log says why"))
+			replies = append(replies, none)
 		}
 	}()
 	if err := d.cache.use(ctx, g.out); err != nil {
@@ -161,7 +171,7 @@ func unreached(r mail.Reply) bool {
 	return r.Temporary() && (r.Enhanced[1] == 4 || r.Code == 421)
 }
 
-func (w *Worker) logOutcome(ctx context.Context, g *dialog, c store.Claimed, r mail.Reply, s store.Settled) {
+func (w *Worker) logOutcome(ctx context.Context, o *loaded, c store.Claimed, r mail.Reply, s store.Settled) {
 	level, text := slog.LevelDebug, "sent"
 	switch s.State {
 	case store.Failed:
@@ -172,6 +182,6 @@ func (w *Worker) logOutcome(ctx context.Context, g *dialog, c store.Claimed, r m
 	if !w.Log.Enabled(ctx, level) {
 		return
 	}
-	w.Log.LogAttrs(ctx, level, text, slog.String("id", g.out.Trace), slog.String("rcpt", c.Rcpt.String()),
+	w.Log.LogAttrs(ctx, level, text, slog.String("id", o.Trace), slog.String("rcpt", c.Rcpt.String()),
 		slog.Int("attempt", c.Attempt), slog.Int("code", r.Code), slog.String("reply", s.Reply))
 }

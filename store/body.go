@@ -38,6 +38,9 @@ var (
 // PackBody makes a body ready to be stored. A piece that does not shrink stays as it is, and shares b's memory.
 func PackBody(b []byte) Body {
 	out := Body{Hash: sha256.Sum256(b), Size: int64(len(b))}
+	if b == nil {
+		b = []byte{} // nil would be NULL
+	}
 	for first := true; first || len(b) > 0; first = false {
 		n := min(len(b), chunkSize)
 		c := chunk{data: b[:n:n]}
@@ -63,14 +66,15 @@ func (tx *Tx) AddMessage(head []byte, b Body) (MessageID, error) {
 	return id, err
 }
 
-// addBody uses bodies' UNIQUE (hash). Storing a body that is there touches it, so that the sweep leaves it.
+// addBody uses bodies' UNIQUE (hash). Storing a body that is there touches it, so that the sweep leaves it. One
+// that a message has is whole: its chunks need not be written again.
 func (tx *Tx) addBody(b Body) (id int64, err error) {
-	var fresh int64
+	var whole bool
 	err = tx.get(`INSERT INTO bodies (hash, size, used_at, packed, data) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT (hash) DO UPDATE SET used_at = excluded.used_at
-		RETURNING id, (SELECT COUNT(*) FROM messages WHERE messages.body_id = bodies.id)`,
-		[]any{b.Hash[:], b.Size, tx.Now.UnixMilli(), b2i(b.chunks[0].packed), b.chunks[0].data}, &id, &fresh)
-	if err != nil || fresh > 0 {
+		RETURNING id, EXISTS (SELECT 1 FROM messages WHERE messages.body_id = bodies.id)`,
+		[]any{b.Hash[:], b.Size, tx.Now.UnixMilli(), b2i(b.chunks[0].packed), b.chunks[0].data}, &id, &whole)
+	if err != nil || whole {
 		return id, err
 	}
 	for n, c := range b.chunks[1:] {
@@ -113,28 +117,57 @@ func (tx *Tx) Message(id MessageID) (mail.Message, error) {
 	return m, err
 }
 
+// unpack appends a chunk. The decoder is given room for the chunk alone: its limit counts all it is given to append to.
 func unpack(to []byte, packed bool, data []byte) ([]byte, error) {
 	if !packed {
 		return append(to, data...), nil
 	}
-	return decoder.DecodeAll(data, to)
+	out, err := decoder.DecodeAll(data, to[len(to):])
+	if err != nil {
+		return to, err
+	}
+	return append(to, out...), nil // out lies there already if to had the room
 }
 
-// SweepMessages deletes up to limit messages nothing refers to, and up to limit bodies that no message has and that
-// were not used since before. It says how many rows went.
-func (tx *Tx) SweepMessages(before time.Time, limit int) (int64, error) {
-	n, err := tx.exec(`DELETE FROM messages WHERE id IN (
-		SELECT m.id FROM messages m JOIN bodies b ON b.id = m.body_id WHERE b.used_at < ?
-			AND NOT EXISTS (SELECT 1 FROM posts WHERE message_id = m.id)
-			AND NOT EXISTS (SELECT 1 FROM held WHERE message_id = m.id)
-			AND NOT EXISTS (SELECT 1 FROM outgoing WHERE message_id = m.id)
-		LIMIT ?)`, millis(before), limit)
-	if err != nil {
-		return n, err
+// SweepMessages looks at up to limit messages after the one given, and deletes those nothing refers to whose body was
+// not used since before, and with the last message of a body the body. It says how many rows went, and where to go on;
+// 0 at the end.
+func (tx *Tx) SweepMessages(before time.Time, after MessageID, limit int) (swept int64, next MessageID, err error) {
+	var n int
+	err = tx.get(`SELECT COUNT(*), COALESCE(MAX(id), 0) FROM (SELECT id FROM messages WHERE id > ? ORDER BY id LIMIT ?) w`,
+		[]any{after, limit}, &n, &next)
+	if err != nil || n == 0 {
+		return 0, 0, err
 	}
-	k, err := tx.exec(`DELETE FROM bodies WHERE id IN (SELECT b.id FROM bodies b WHERE b.used_at < ?
-		AND NOT EXISTS (SELECT 1 FROM messages WHERE body_id = b.id) LIMIT ?)`, millis(before), limit)
-	return n + k, err
+	var bodies []int64
+	err = tx.each(`DELETE FROM messages WHERE id > ? AND id <= ?
+		AND (SELECT used_at FROM bodies WHERE bodies.id = messages.body_id) < ?
+		AND NOT EXISTS (SELECT 1 FROM posts WHERE posts.message_id = messages.id)
+		AND NOT EXISTS (SELECT 1 FROM held WHERE held.message_id = messages.id)
+		AND NOT EXISTS (SELECT 1 FROM outgoing WHERE outgoing.message_id = messages.id)
+		RETURNING body_id`, []any{after, next, millis(before)}, func(scan func(...any) error) error {
+		var id int64
+		err := scan(&id)
+		bodies = append(bodies, id)
+		return err
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	swept = int64(len(bodies))
+	for _, id := range bodies {
+		// PostgreSQL looks at used_at once more if somebody is storing the body just now.
+		k, err := tx.exec(`DELETE FROM bodies WHERE id = ? AND used_at < ?
+			AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.body_id = bodies.id)`, id, millis(before))
+		if err != nil {
+			return swept, next, err
+		}
+		swept += k
+	}
+	if n < limit {
+		next = 0
+	}
+	return swept, next, nil
 }
 
 // SiteValue is a value all nodes share, such as the HMAC key; ErrNotFound if it was never set.

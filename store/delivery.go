@@ -36,9 +36,10 @@ func (tx *Tx) Lanes(after *Lane, limit int) (out []Lane, err error) {
 		ORDER BY destination, priority, next_at, id LIMIT 1`, []any(nil)
 	for len(out) < limit {
 		if after != nil {
+			// Not > (?, priority): SQLite would read all rows of the lane before it finds the first beyond.
 			query, args = `SELECT destination, priority, next_at FROM deliveries WHERE state = 'due'
-				AND (destination, priority) > (?, ?) ORDER BY destination, priority, next_at, id LIMIT 1`,
-				[]any{after.Destination, after.Priority}
+				AND (destination, priority) >= (?, ?) ORDER BY destination, priority, next_at, id LIMIT 1`,
+				[]any{after.Destination, after.Priority + 1}
 		}
 		var l Lane
 		var next int64
@@ -59,11 +60,13 @@ func (tx *Tx) Lanes(after *Lane, limit int) (out []Lane, err error) {
 // holder. Uses deliveries_due.
 func (tx *Tx) Claim(l Lane, limit int, holder int64, until time.Time) ([]Claimed, error) {
 	var out []Claimed
-	err := tx.each(`UPDATE deliveries SET next_at = ?, holder = ?, claim = claim + 1, attempts = attempts + 1
-		WHERE id IN (SELECT id FROM deliveries WHERE state = 'due' AND destination = ? AND priority = ? AND next_at <= ?
+	// The WITH makes PostgreSQL pick the rows once. A plan may ask a sub-select again for each row, and SKIP LOCKED
+	// would answer with others.
+	err := tx.each(`WITH picked AS (SELECT id FROM deliveries WHERE state = 'due' AND destination = ? AND priority = ? AND next_at <= ?
 			ORDER BY next_at, id LIMIT ? `+tx.db.dialect.skipLocked()+`)
-		RETURNING id, outgoing_id, subscription_id, rcpt, attempts, claim`,
-		[]any{until.UnixMilli(), holder, l.Destination, l.Priority, tx.Now.UnixMilli(), limit},
+		UPDATE deliveries SET next_at = ?, holder = ?, claim = claim + 1, attempts = attempts + 1
+		WHERE id IN (SELECT id FROM picked) RETURNING id, outgoing_id, subscription_id, rcpt, attempts, claim`,
+		[]any{l.Destination, l.Priority, tx.Now.UnixMilli(), limit, until.UnixMilli(), holder},
 		func(scan func(...any) error) error {
 			c := Claimed{Destination: l.Destination}
 			var rcpt string
@@ -84,7 +87,7 @@ type Settled struct {
 	Claim int64
 	State DeliveryState
 	Next  time.Time // when it is due again, if State is Due
-	Code  int       // the reply's; 0 for one given back without an attempt
+	Code  int       // the reply's; 0 for one without an attempt
 	Reply string    // with its enhanced code
 }
 
@@ -103,8 +106,8 @@ const (
 // filled up with rows that match nothing.
 var settleSizes = []int{1, 8, 32, 100}
 
-// Settle writes what became of claimed deliveries, and gives back those with Code 0: their attempt is not counted. A
-// row whose claim is another's by now stays as it is.
+// Settle writes what became of claimed deliveries. Of those with Code 0 no attempt is counted, and they keep the reply
+// they had. A row whose claim is another's by now stays as it is.
 func (tx *Tx) Settle(batch []Settled) error {
 	for len(batch) > 0 {
 		size := settleSizes[len(settleSizes)-1]
@@ -121,15 +124,11 @@ func (tx *Tx) Settle(batch []Settled) error {
 			if i < n {
 				s = batch[i]
 			}
-			given := int64(0)
-			if s.Code == 0 && s.State == Due {
-				given = 1
-			}
 			at := millis(s.Next)
 			if s.State != Due {
 				at = tx.Now.UnixMilli()
 			}
-			args = append(args, int64(s.ID), s.Claim, string(s.State), at, int64(s.Code), s.Reply, given)
+			args = append(args, int64(s.ID), s.Claim, string(s.State), at, int64(s.Code), s.Reply, b2i(s.Code == 0))
 		}
 		if _, err := tx.exec(tx.db.settleQuery(size), args...); err != nil {
 			return err
@@ -139,7 +138,7 @@ func (tx *Tx) Settle(batch []Settled) error {
 	return nil
 }
 
-// settleQuery is the statement that settles n rows. What is given back keeps the reply it had.
+// settleQuery is the statement that settles n rows.
 func (db *DB) settleQuery(n int) string {
 	big := db.dialect.bigint()
 	first := `(` + big + `, ` + big + `, CAST(? AS TEXT), ` + big + `, ` + big + `, CAST(? AS TEXT), ` + big + `)`
@@ -151,20 +150,24 @@ func (db *DB) settleQuery(n int) string {
 		WHERE deliveries.id = v.column1 AND deliveries.claim = v.column2 AND deliveries.state = 'due'`
 }
 
-// Renew prolongs the leases of a holder's deliveries to until and returns how many it still held.
-func (tx *Tx) Renew(holder int64, ids []DeliveryID, until time.Time) (held int64, err error) {
+// Renew prolongs the leases of a holder's deliveries to until and returns those it still held.
+func (tx *Tx) Renew(holder int64, ids []DeliveryID, until time.Time) (held []DeliveryID, err error) {
 	for len(ids) > 0 {
 		n := min(len(ids), memberBatch)
 		args := []any{until.UnixMilli(), holder}
 		for _, id := range ids[:n] {
 			args = append(args, int64(id))
 		}
-		k, err := tx.exec(`UPDATE deliveries SET next_at = ? WHERE holder = ? AND state = 'due' AND id IN (`+
-			strings.TrimSuffix(strings.Repeat("?, ", n), ", ")+`)`, args...)
+		err := tx.each(`UPDATE deliveries SET next_at = ? WHERE holder = ? AND state = 'due' AND id IN (`+
+			strings.TrimSuffix(strings.Repeat("?, ", n), ", ")+`) RETURNING id`, args, func(scan func(...any) error) error {
+			var id DeliveryID
+			err := scan(&id)
+			held = append(held, id)
+			return err
+		})
 		if err != nil {
-			return held, err
+			return nil, err
 		}
-		held += k
 		ids = ids[n:]
 	}
 	return held, nil

@@ -121,7 +121,7 @@ func (tx *Tx) TouchList(id lists.ID) error {
 // RenameList gives a list another address; the old one stays its alias, and its List-Id stays.
 func (tx *Tx) RenameList(id lists.ID, to mail.Address) error {
 	l, err := tx.LockList(id)
-	if err != nil {
+	if err != nil || l.Address == to {
 		return err
 	}
 	if other, err := tx.ListAt(to); err == nil && other.ID != id {

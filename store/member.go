@@ -76,14 +76,11 @@ func (tx *Tx) Member(l lists.ID, a mail.Address) (lists.Member, error) {
 	return m, nil
 }
 
-// Members are up to limit members in the order of their keys, those after the key given first. Uses the
-// UNIQUE (list_id, key) of both tables.
+// Members are up to limit subscribers in the order of their keys, after the key given. Uses UNIQUE (list_id, key).
 func (tx *Tx) Members(l lists.ID, after string, limit int) (out []lists.Member, err error) {
-	index := map[string]int{}
 	err = tx.each(`SELECT `+subColumns+` FROM subscriptions WHERE list_id = ? AND key > ? ORDER BY key LIMIT ?`,
 		[]any{l, after, limit}, func(scan func(...any) error) error {
 			s, err := scanSub(scan)
-			index[s.Address.Key()] = len(out)
 			out = append(out, lists.Member{Address: s.Address, Roles: lists.Subscriber, Sub: &s})
 			return err
 		})
@@ -91,14 +88,14 @@ func (tx *Tx) Members(l lists.ID, after string, limit int) (out []lists.Member, 
 }
 
 // RoleHolders are all who have one of the roles asked for.
-func (tx *Tx) RoleHolders(l lists.ID, any lists.Roles) (out []lists.Member, err error) {
-	err = tx.each(`SELECT address, roles FROM roles WHERE list_id = ? ORDER BY key`, []interface{}{l}, func(scan func(...interface{}) error) error {
+func (tx *Tx) RoleHolders(l lists.ID, wanted lists.Roles) (out []lists.Member, err error) {
+	err = tx.each(`SELECT address, roles FROM roles WHERE list_id = ? ORDER BY key`, []any{l}, func(scan func(...any) error) error {
 		var m lists.Member
 		var address string
 		if err := scan(&address, &m.Roles); err != nil {
 			return err
 		}
-		if m.Roles&any == 0 {
+		if m.Roles&wanted == 0 {
 			return nil
 		}
 		m.Address, err = mail.ParseAddress(address)
@@ -167,12 +164,6 @@ func (tx *Tx) CountPost(subscription int64) error {
 func (tx *Tx) CountMembers(l lists.ID) (n int64, err error) {
 	err = tx.get(`SELECT COUNT(*) FROM subscriptions WHERE list_id = ?`, []any{l}, &n)
 	return n, err
-}
-
-// LastSubscription is the highest subscription ID of a list, 0 if there are none: a fan-out stops there.
-func (tx *Tx) LastSubscription(l lists.ID) (id int64, err error) {
-	err = tx.get(`SELECT COALESCE(MAX(id), 0) FROM subscriptions WHERE list_id = ?`, []any{l}, &id)
-	return id, err
 }
 
 // SubscriptionsOf are an address's subscriptions in all lists. Uses subscriptions_by_key.

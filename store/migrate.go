@@ -12,7 +12,7 @@ func (db *DB) provider() (*goose.Provider, error) {
 	d, files := db.dialect.goose()
 	var opts []goose.ProviderOption
 	if !db.Single() {
-		locker, err := lock.NewPostgresSessionLocker() // several nodes may start at once
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // several nodes may start at once
 		if err != nil {
 			return nil, err
 		}
@@ -31,8 +31,18 @@ func (db *DB) provider() (*goose.Provider, error) {
 	return goose.NewProvider(d, db.write.DB, files, opts...)
 }
 
-// Migrate brings the schema to this program's.
+// Migrate brings the schema to this program's. Of several programs that want to, one does.
 func (db *DB) Migrate(ctx context.Context) error {
+	if db.Single() {
+		turn, err := db.turnstile()
+		if err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
+		defer func() { _ = turn.Close() }() // which lets the next pass
+		if err := lockFile(turn); err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
+	}
 	p, err := db.provider()
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)

@@ -65,7 +65,7 @@ func (tx *Tx) Outgoing(id OutgoingID) (o Outgoing, err error) {
 	return o, errors.Join(err, ifErr(err == nil && !found, ErrNotFound))
 }
 
-// OutgoingByTrace are the outgoings of a trace, oldest first; those since with a limit when trace is empty.
+// OutgoingByTrace are the outgoings of a trace, oldest first. Uses outgoing_by_trace.
 func (tx *Tx) OutgoingByTrace(trace string) (out []Outgoing, err error) {
 	err = tx.each(`SELECT `+outgoingColumns+` FROM outgoing WHERE trace = ? ORDER BY id LIMIT 1000`, []any{trace},
 		func(scan func(...any) error) error {
@@ -190,9 +190,24 @@ func (tx *Tx) Reroute(relay bool, limit int) (n int, err error) {
 	return n, nil
 }
 
-// SweepOutgoing deletes up to limit outgoings created before, with all their deliveries, none of which may be due.
+// SweepOutgoing deletes up to limit deliveries of the oldest outgoing created before that has none due any more, and
+// with the last of them the outgoing. It says how many rows went; 0: there is nothing to sweep. Uses outgoing_by_age and
+// deliveries' UNIQUE (outgoing_id, rcpt).
 func (tx *Tx) SweepOutgoing(before time.Time, limit int) (int64, error) {
-	return tx.exec(`DELETE FROM outgoing WHERE id IN (SELECT o.id FROM outgoing o WHERE o.created_at < ? AND o.fanned_to < 0
+	var id OutgoingID
+	err := tx.get(`SELECT o.id FROM outgoing o WHERE o.created_at < ? AND o.fanned_to < 0
 		AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.outgoing_id = o.id AND d.state = 'due')
-		ORDER BY o.created_at LIMIT ?)`, millis(before), limit)
+		ORDER BY o.created_at, o.id LIMIT 1`, []any{millis(before)}, &id)
+	if isNotFound(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, err := tx.exec(`DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE outgoing_id = ? ORDER BY rcpt LIMIT ?)`, id, limit)
+	if err != nil || n >= int64(limit) {
+		return n, err
+	}
+	k, err := tx.exec(`DELETE FROM outgoing WHERE id = ?`, id)
+	return n + k, err
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,7 +17,9 @@ func (db *DB) openPostgres(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg.MaxConns = max(cfg.MaxConns, 16)
+	if !strings.Contains(db.url, "pool_max_conns=") {
+		cfg.MaxConns = max(cfg.MaxConns, 16)
+	}
 	cfg.ConnConfig.RuntimeParams["application_name"] = "listd"
 	cfg.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "60s"
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
@@ -27,6 +30,7 @@ func (db *DB) openPostgres(ctx context.Context) error {
 		pool.Close()
 		return err
 	}
+	db.pool = pool
 	db.read = sqlx.NewDb(stdlib.OpenDBFromPool(pool), "pgx")
 	db.write = db.read
 	return nil
@@ -48,7 +52,7 @@ func (db *DB) Listen(ctx context.Context) {
 }
 
 func (db *DB) listenOnce(ctx context.Context) {
-	conn, err := pgx.Connect(ctx, db.url)
+	conn, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
 	if err != nil {
 		return
 	}
@@ -56,6 +60,7 @@ func (db *DB) listenOnce(ctx context.Context) {
 	if _, err := conn.Exec(ctx, `LISTEN listd`); err != nil {
 		return
 	}
+	db.Wake() // what came while nobody listened
 	for {
 		if _, err := conn.WaitForNotification(ctx); err != nil {
 			return

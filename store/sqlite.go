@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -27,6 +26,7 @@ func (db *DB) openSQLite(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	db.path = path
 	if _, err := os.Stat(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("its folder must exist: %w", err)
 	}
@@ -46,13 +46,14 @@ func (db *DB) openSQLite(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, w.Close())
 	}
-	r, err := sqlx.Open("sqlite", dsn+"&_pragma=query_only(1)")
+	// A reader's cache is small: what it reads most is one body after another, and the system keeps the file's pages.
+	r, err := sqlx.Open("sqlite", dsn+"&_pragma=query_only(1)&_pragma=cache_size(-1024)")
 	if err != nil {
 		return errors.Join(err, conn.Close(), w.Close())
 	}
 	r.SetMaxOpenConns(8)
 	r.SetMaxIdleConns(4)
-	turn, err := os.OpenFile(path+"-turn", os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+	turn, err := db.turnstile()
 	if err != nil {
 		return errors.Join(err, conn.Close(), w.Close(), r.Close())
 	}
@@ -61,6 +62,21 @@ func (db *DB) openSQLite(ctx context.Context) error {
 		in: make(chan *work, 256), done: make(chan struct{}), ended: make(chan struct{})}
 	go db.writer.run()
 	return nil
+}
+
+// turnstile opens the side file at which all who write to the database queue; whoever has locked it holds the others up.
+func (db *DB) turnstile() (*os.File, error) {
+	return os.OpenFile(db.path+"-turn", os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+}
+
+// lockFile waits until f is locked.
+func lockFile(f *os.File) error {
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		if err == nil || !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }
 
 // migrationDB is a connection pool for a migration, apart from the writer's one connection.
@@ -158,6 +174,7 @@ func (w *writer) group(first *work) {
 			w.db.Wake()
 		}
 	}()
+	w.tidy()
 	if err := w.begin(); err != nil {
 		first.err = err
 		return
@@ -199,14 +216,8 @@ func (w *writer) fail(jobs []*work, err error) {
 
 // begin waits at the turnstile and begins. The flock is held only while waiting to begin.
 func (w *writer) begin() error {
-	for {
-		err := unix.Flock(int(w.turn.Fd()), unix.LOCK_EX)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("turnstile: %w", err)
-		}
+	if err := lockFile(w.turn); err != nil {
+		return fmt.Errorf("turnstile: %w", err)
 	}
 	defer func() { _ = unix.Flock(int(w.turn.Fd()), unix.LOCK_UN) }() // closing the file would free it as well
 	_, err := w.exec(`BEGIN IMMEDIATE`, nil)
@@ -236,14 +247,18 @@ func (w *writer) closure(j *work, now time.Time) (woken bool, broken error) {
 	return tx.woken, nil
 }
 
-// call runs f; a panic in one closure must not take the writer, and with it the whole server, down.
-func call(f func(*Tx) error, tx *Tx) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return f(tx)
+// maxStmts bounds the statements kept ready: some texts differ by the number of their values, and each costs memory.
+const maxStmts = 250
+
+// tidy forgets all statements when they are too many. No transaction may be under way.
+func (w *writer) tidy() {
+	if len(w.stmts) < maxStmts {
+		return
+	}
+	for _, s := range w.stmts {
+		_ = s.Close() // it was only read
+	}
+	clear(w.stmts)
 }
 
 // stmt prepares query once for the writer's connection.

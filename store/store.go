@@ -9,10 +9,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jmoiron/sqlx"
 )
 
@@ -40,10 +42,12 @@ type DB struct {
 	read    *sqlx.DB
 	write   *sqlx.DB      // PostgreSQL: the same as read
 	writer  *writer       // SQLite: the one goroutine that writes
+	pool    *pgxpool.Pool // PostgreSQL: what read draws on
 	rebound sync.Map      // PostgreSQL: query with ? → query with $n
 	wake    chan struct{} // closed and replaced by Wake
 	wakeMu  sync.Mutex
 	url     string
+	path    string // SQLite: url, absolute
 	dsn     string // SQLite
 }
 
@@ -69,13 +73,22 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 
 // redact hides a password in a database URL, since errors are shown.
 func redact(url string) string {
-	at := strings.LastIndexByte(url, '@')
 	scheme := strings.Index(url, "://")
-	if at < 0 || scheme < 0 {
+	if scheme < 0 {
 		return url
 	}
-	user, _, _ := strings.Cut(url[scheme+3:at], ":")
-	return url[:scheme+3] + user + url[at:]
+	if at := strings.LastIndexByte(url, '@'); at > scheme {
+		user, _, _ := strings.Cut(url[scheme+3:at], ":")
+		url = url[:scheme+3] + user + url[at:]
+	}
+	if before, secret, ok := strings.Cut(url, "password="); ok {
+		_, after, more := strings.Cut(secret, "&")
+		url = before + "password=…"
+		if more {
+			url += "&" + after
+		}
+	}
+	return url
 }
 
 // Close waits for transactions under way and closes the database.
@@ -86,6 +99,9 @@ func (db *DB) Close() error {
 	err := db.read.Close()
 	if db.write != db.read {
 		err = errors.Join(err, db.write.Close())
+	}
+	if db.pool != nil {
+		db.pool.Close() // closing read has left its connections open
 	}
 	return err
 }
@@ -157,30 +173,6 @@ func (tx *Tx) each(query string, args []any, f func(scan func(...any) error) err
 	return rows.Close()
 }
 
-// structs scans every row into a slice of structs by their db tags.
-func structs[T any](tx *Tx, query string, args ...any) ([]T, error) {
-	rows, err := tx.q.query(query, args)
-	if err != nil {
-		return nil, tx.db.dialect.mapError(err)
-	}
-	defer rows.Close()
-	var out []T
-	if err := sqlx.StructScan(rows, &out); err != nil {
-		return nil, tx.db.dialect.mapError(err)
-	}
-	return out, nil
-}
-
-// one is structs for a single row; ErrNotFound if there is none.
-func one[T any](tx *Tx, query string, args ...any) (T, error) {
-	all, err := structs[T](tx, query, args...)
-	if err != nil || len(all) == 0 {
-		var zero T
-		return zero, errors.Join(err, ifErr(err == nil, ErrNotFound))
-	}
-	return all[0], nil
-}
-
 func ifErr(cond bool, err error) error {
 	if cond {
 		return err
@@ -228,7 +220,7 @@ func (db *DB) updateOnce(ctx context.Context, f func(*Tx) error) error {
 	}
 	defer func() { _ = t.Rollback() }() // after a commit this is a no-op
 	tx := &Tx{Now: db.Now(), db: db, q: txQueryer{ctx: ctx, tx: t.Tx, bind: db.bind}}
-	if err := f(tx); err != nil {
+	if err := call(f, tx); err != nil {
 		return err
 	}
 	if tx.woken {
@@ -245,10 +237,27 @@ func (db *DB) updateOnce(ctx context.Context, f func(*Tx) error) error {
 	return nil
 }
 
+// call runs f; a panic in one closure must not take the whole server down.
+func call(f func(*Tx) error, tx *Tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f(tx)
+}
+
+// maxCached bounds the statements that are kept, in bytes of text: long ones differ by the number of their values, and
+// few come twice.
+const maxCached = 4 << 10
+
 // bind rewrites ? to the engine's own placeholder, once for each text.
 func (db *DB) bind(query string) string {
 	if db.writer != nil {
 		return query
+	}
+	if len(query) > maxCached {
+		return sqlx.Rebind(sqlx.DOLLAR, query)
 	}
 	if q, ok := db.rebound.Load(query); ok {
 		return q.(string)

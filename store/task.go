@@ -17,8 +17,8 @@ type Task struct {
 	Cursor   string // JSON, how far it is
 	State    string // due, done, aside
 	Next     time.Time
-	Attempts int // failures in a row
-	Claim    int64
+	Attempts int   // failures in a row
+	Claim    int64 // saving needs it
 	Error    string
 	Created  time.Time
 }
@@ -48,10 +48,10 @@ func (tx *Tx) AddTask(t Task) error {
 	return err
 }
 
-// ClaimTask takes the task that has been due longest and postpones it to until; ErrNotFound if none is due. Uses
-// tasks_due.
+// ClaimTask takes the task that has been due longest and postpones it to until; ErrNotFound if none is due. A claim is
+// odd while its step is under way: SaveTask makes it even. Uses tasks_due.
 func (tx *Tx) ClaimTask(until time.Time) (Task, error) {
-	all, err := tx.tasksWhere(`UPDATE tasks SET next_at = ?, claim = claim + 1 WHERE id = (SELECT id FROM tasks
+	all, err := tx.tasksWhere(`UPDATE tasks SET next_at = ?, claim = claim + 1 + claim % 2 WHERE id = (SELECT id FROM tasks
 		WHERE state = 'due' AND next_at <= ? ORDER BY next_at, id LIMIT 1 `+tx.db.dialect.skipLocked()+`)
 		RETURNING `+taskColumns, until.UnixMilli(), tx.Now.UnixMilli())
 	if err != nil || len(all) == 0 {
@@ -62,7 +62,8 @@ func (tx *Tx) ClaimTask(until time.Time) (Task, error) {
 
 // SaveTask writes how far a claimed task is; ErrNotFound if the claim is another's by now.
 func (tx *Tx) SaveTask(t Task) error {
-	n, err := tx.exec(`UPDATE tasks SET cursor = ?, state = ?, next_at = ?, attempts = ?, error = ? WHERE id = ? AND claim = ?`,
+	n, err := tx.exec(`UPDATE tasks SET cursor = ?, state = ?, next_at = ?, attempts = ?, error = ?, claim = claim + 1
+		WHERE id = ? AND claim = ?`,
 		t.Cursor, t.State, millis(t.Next), t.Attempts, t.Error, t.ID, t.Claim)
 	if t.State == "due" {
 		tx.woken = true
@@ -70,16 +71,9 @@ func (tx *Tx) SaveTask(t Task) error {
 	return errors.Join(err, ifErr(err == nil && n == 0, ErrNotFound))
 }
 
-// DeleteTask removes a task that is done and whose key cannot recur; ErrNotFound if the claim is another's by now.
-func (tx *Tx) DeleteTask(id TaskID, claim int64) error {
-	n, err := tx.exec(`DELETE FROM tasks WHERE id = ? AND claim = ?`, id, claim)
-	return errors.Join(err, ifErr(err == nil && n == 0, ErrNotFound))
-}
-
 // TakeBackTasks makes tasks that were in a step due now: see TakeBack.
 func (tx *Tx) TakeBackTasks() error {
-	_, err := tx.exec(`UPDATE tasks SET next_at = ? WHERE state = 'due' AND claim > 0 AND next_at > ? AND attempts = 0 AND error = ''`,
-		tx.Now.UnixMilli(), tx.Now.UnixMilli())
+	_, err := tx.exec(`UPDATE tasks SET next_at = ? WHERE state = 'due' AND claim % 2 = 1`, tx.Now.UnixMilli())
 	return err
 }
 

@@ -131,10 +131,25 @@ func (r *Runner) RunOne(ctx context.Context) (bool, error) {
 	if errors.Is(err, errLost) {
 		return true, nil
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() != nil {
+		return true, r.giveBack(context.WithoutCancel(ctx), row)
+	}
+	if err != nil {
 		return true, r.fail(ctx, row, err)
 	}
 	return true, nil
+}
+
+// giveBack makes a task whose step was broken off due now: another node, or the next start, need not wait for the lease.
+func (r *Runner) giveBack(ctx context.Context, row store.Task) error {
+	err := r.DB.Update(ctx, func(tx *store.Tx) error {
+		row.Next = tx.Now
+		return tx.SaveTask(row)
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // errLost says that the claim ran out and the task is another's.
