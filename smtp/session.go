@@ -272,12 +272,13 @@ type room struct {
 	held int64
 }
 
-// take makes room for a message of size bytes: twice that, since a footer makes a second body.
+// take makes room for a message of size bytes: three and a half times that, since a footer makes a second body, and each
+// is packed before it is stored.
 func (r *room) take(size int64) error {
 	r.release()
 	ctx, cancel := context.WithTimeout(r.t.wire.ctx, r.t.s.Limits.MemoryWait)
 	defer cancel()
-	held, err := r.t.s.Budget.Acquire(ctx, 2*size)
+	held, err := r.t.s.Budget.Acquire(ctx, size*7/2)
 	if err != nil {
 		return mail.Refuse(452, "4.3.1", "There is no room for this message now; please try again later")
 	}

@@ -73,14 +73,15 @@ func lost(err error) mail.Reply {
 // rewriting one would break the author's signature and refusing it would help nobody (RFC 6531 wants the latter).
 func (c *client) fit(env mail.Envelope, m mail.Message) (mail.Message, string, *mail.Reply) {
 	var params string
-	if m.EightBit() && !c.has("8BITMIME") {
+	eight := m.EightBit() // it reads the whole body: once
+	if eight && !c.has("8BITMIME") {
 		small, err := mail.To7bit(m)
 		if err != nil {
 			return m, "", mail.Refuse(554, "5.6.3", "The next server takes no 8-bit mail, and this one is signed or encrypted and cannot be converted")
 		}
 		m = small
 	}
-	if c.has("8BITMIME") && (m.EightBit() || m.UTF8Head()) {
+	if c.has("8BITMIME") && (eight || m.UTF8Head()) {
 		params += " BODY=8BITMIME"
 	}
 	if c.has("SMTPUTF8") && needsUTF8(env, m) {
