@@ -172,7 +172,27 @@ func (d *Door) decide(a *arrival, jobs []*job) {
 	}
 }
 
-var rules = lists.Rules()
+// rules are those of lists behind one that only the door can ask: whether the message can be read at all.
+var rules = append([]lists.Rule{{Name: "unreadable", Judge: unreadable}}, lists.Rules()...)
+
+// unreadable holds what cannot be parsed: people look at it, and no member's program has to.
+func unreadable(c *lists.Case) lists.Verdict {
+	hold := func(reason string) lists.Verdict {
+		return lists.Verdict{Action: lists.Hold, Reasons: []string{reason}}
+	}
+	if mail.Author(c.Message.Head).Address.IsZero() {
+		// RFC 5322 section 3.6: From is one of the two fields that must be there.
+		return hold("The message does not say who wrote it: it has no From with an address.")
+	}
+	root, err := mail.Parse(c.Message, mail.MIMELimits{})
+	switch {
+	case err != nil:
+		return hold("The message has too many parts, or too many within each other.")
+	case root.Type == "multipart" && len(root.Children) == 0:
+		return hold("The message says that it has several parts, and none can be found.")
+	}
+	return lists.Verdict{}
+}
 
 // replies are one for each recipient, and a line for each outcome.
 func (d *Door) replies(ctx context.Context, a *arrival, jobs []*job) []mail.Reply {
@@ -206,7 +226,11 @@ func received(a *arrival, hostname string) []byte {
 	} else if ip.IsValid() {
 		from += " ([" + ip.String() + "])"
 	}
-	v := "from " + from + " by " + hostname + " with " + a.env.Peer.Protocol + " id " + a.trace
+	v := "from " + from + " by " + hostname
+	if p := a.env.Peer.Protocol; p != "" {
+		v += " with " + p
+	}
+	v += " id " + a.trace
 	if len(a.env.To) == 1 {
 		v += " for " + a.env.To[0].Path()
 	}

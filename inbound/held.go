@@ -22,8 +22,8 @@ const heldPost = "post"
 // ErrSettled says that nothing is held under an ID: somebody was faster, or it never was.
 var ErrSettled = errors.New("nothing is held under this number; `listd held ls` shows what waits")
 
-// Settle decides about a held post: Accept sends it to the members, Reject sends its author the reason, Discard drops
-// it. It returns ErrSettled if it does not wait any more.
+// Settle decides about a held post: Accept sends it to the members, Reject sends its author the reason (none: why it
+// was held), Discard drops it. It returns ErrSettled if it does not wait any more.
 func (d *Door) Settle(ctx context.Context, id store.HeldID, act lists.Action, reason string) (store.Held, error) {
 	var h store.Held
 	for range 5 {
@@ -31,7 +31,10 @@ func (d *Door) Settle(ctx context.Context, id store.HeldID, act lists.Action, re
 		if err != nil {
 			return h, err
 		}
-		j.verdict = lists.Verdict{Action: act, Rule: h.Rule, Reasons: []string{reason}}
+		j.verdict = lists.Verdict{Action: act, Rule: h.Rule, Reasons: h.Reasons}
+		if reason != "" {
+			j.verdict.Reasons = []string{reason}
+		}
 		if act == lists.Accept {
 			if j.out, err = d.prepare(a, j.list, j.list.LastSeq+1); err != nil {
 				return h, err

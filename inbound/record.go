@@ -304,7 +304,8 @@ func (d *Door) answer(tx *store.Tx, a *arrival, j *job) error {
 	return d.tell(tx, a, j, j.verdict.Answer, nil)
 }
 
-// strangers hear of each kind of thing once a day, whatever is sent in their name.
+// strangers hear of each kind of thing once a day, whatever is sent in their name, or in a member's with theirs in the
+// envelope.
 const strangersHear = 24 * time.Hour
 
 // tell sends a notice to who wrote, unless that was a machine (RFC 3834 section 2). It goes to the author where the
@@ -322,7 +323,7 @@ func (d *Door) tell(tx *store.Tx, a *arrival, j *job, name string, words lists.W
 	if to.Key() == j.list.Post().Key() {
 		return nil
 	}
-	if j.sender == nil {
+	if j.sender == nil || j.sender.Address.Key() != to.Key() {
 		first, err := tx.Notice(j.list.ID, to.Key(), name, strangersHear)
 		if err != nil || !first {
 			return err
