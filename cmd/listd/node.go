@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"listd/config"
+	"listd/inbound"
+	"listd/queue"
+	"listd/smtp"
+	"listd/task"
+)
+
+// node is a site that is running: it takes mail, carries it, and does what is due.
+type node struct {
+	*site
+	server *smtp.Server
+	worker *queue.Worker
+	tasks  *task.Runner
+	sender interface {
+		queue.Sender
+		Close()
+	}
+	doors []door
+}
+
+// door is a listener and what is spoken there.
+type door struct {
+	net.Listener
+	protocol smtp.Protocol
+}
+
+// newNode makes everything ready, down to the open ports.
+func newNode(t *site) (*node, error) {
+	n := &node{site: t}
+	var err error
+	if n.sender, err = newSender(t.cfg); err != nil {
+		return nil, err
+	}
+	c := t.cfg.SMTP
+	n.server = &smtp.Server{Inbox: t.door, Hostname: t.cfg.Hostname, Log: t.log, Budget: smtp.NewBudget(int64(c.Memory) - outMemory(c)),
+		Limits: smtp.Limits{MessageSize: int64(c.MaxMessageSize), Recipients: c.MaxRecipients, Connections: c.MaxConnections,
+			ConnectionsPerAddr: c.MaxConnectionsPerAddress, Errors: c.MaxErrors, CommandTimeout: time.Duration(c.CommandTimeout),
+			DataTotal: time.Duration(c.DataTimeout), Shutdown: shutdown}}
+	if n.server.TLS, err = serverTLS(t.cfg.TLS); err != nil {
+		return nil, err
+	}
+	holder := chance()
+	n.worker = &queue.Worker{DB: t.db, Sender: n.sender, Out: t.out, Minter: t.minter, Log: t.log,
+		Holder: int64(binary.BigEndian.Uint64(holder[:])>>1 | 1),
+		Memory: outMemory(c), Parallel: t.cfg.Delivery.Workers, PerDestination: t.cfg.Delivery.PerDestination}
+	sweeper := queue.Sweeper{LogKept: time.Duration(t.cfg.Delivery.LogDays) * 24 * time.Hour}
+	n.tasks = &task.Runner{DB: t.db, Log: t.log,
+		Steps:    map[string]task.Step{queue.FanOutKind: t.out.FanOut, inbound.ExpireKind: t.door.Expire, queue.SweepKind: sweeper.Sweep},
+		Planners: []task.Planner{t.door.Plan, sweeper.Plan}}
+	if !t.cfg.Postgres() {
+		t.door.Room = roomOn(filepath.Dir(t.cfg.Database))
+	}
+	return n, n.listen()
+}
+
+// outMemory is what of the message bytes in memory is for mail on its way out.
+func outMemory(c config.SMTP) int64 { return int64(c.Memory) / 4 }
+
+// shutdown is how long dialogs may take to end.
+const shutdown = 20 * time.Second
+
+// listen opens the configured ports: what cannot be opened is known before anything runs.
+func (n *node) listen() error {
+	for protocol, addresses := range map[smtp.Protocol][]string{smtp.SMTP: n.cfg.SMTP.Listen, smtp.LMTP: n.cfg.SMTP.LMTP} {
+		for _, address := range addresses {
+			network, at := config.Listener(address)
+			if network == "unix" {
+				// A socket of a run that was killed is in the way.
+				if err := removeStale(at); err != nil {
+					return errors.Join(err, n.shut())
+				}
+			}
+			l, err := net.Listen(network, at)
+			if err != nil {
+				return errors.Join(portError(address, err), n.shut())
+			}
+			n.doors = append(n.doors, door{l, protocol})
+		}
+	}
+	return nil
+}
+
+// shut closes the doors of a node that does not run after all.
+func (n *node) shut() (err error) {
+	for _, d := range n.doors {
+		err = errors.Join(err, d.Close())
+	}
+	return err
+}
+
+func portError(address string, err error) error {
+	switch {
+	case errors.Is(err, unix.EACCES):
+		return fmt.Errorf("listen on %s: %w; run as root, give the program CAP_NET_BIND_SERVICE, or choose a port above 1023", address, err)
+	case errors.Is(err, unix.EADDRINUSE):
+		return fmt.Errorf("listen on %s: %w; another mail server runs there: stop it, or change listen in listd.toml", address, err)
+	}
+	return fmt.Errorf("listen on %s: %w", address, err)
+}
+
+// removeStale removes a socket that nobody serves any more.
+func removeStale(path string) error {
+	if c, err := net.Dial("unix", path); err == nil {
+		return errors.Join(fmt.Errorf("listen on unix:%s: another program serves it", path), c.Close())
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// run serves until ctx ends, then lets what is under way be finished.
+func (n *node) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, d := range n.doors {
+		g.Go(func() error { return n.server.Serve(ctx, d.Listener, d.protocol) })
+	}
+	g.Go(func() error { n.db.Listen(ctx); return nil })
+	g.Go(func() error { n.tasks.Run(ctx); return nil })
+	g.Go(func() error { return n.worker.Run(ctx) })
+	err := g.Wait()
+	n.sender.Close()
+	return err
+}
+
+// newSender is the way out that the configuration wants.
+func newSender(cfg config.Config) (interface {
+	queue.Sender
+	Close()
+}, error) {
+	d := cfg.Delivery
+	if d.Relay != "" {
+		password, err := d.Password()
+		if err != nil {
+			return nil, err
+		}
+		return &smtp.Relay{Addr: d.Relay, Hostname: cfg.Hostname, Security: smtp.Security(d.RelayTLS), User: d.RelayUser, Password: password}, nil
+	}
+	direct := &smtp.Direct{Hostname: cfg.Hostname, Port: d.Port, AllowPrivate: d.AllowPrivate}
+	if cfg.DNS.Resolver != "" {
+		direct.Resolver = smtp.NewResolver(cfg.DNS.Resolver)
+	}
+	if d.LocalAddress != "" {
+		ip, err := netip.ParseAddr(d.LocalAddress)
+		if err != nil {
+			return nil, fmt.Errorf("delivery.local_address: %w", err)
+		}
+		direct.LocalAddr = ip
+	}
+	return direct, nil
+}
+
+// serverTLS is the certificate for STARTTLS. It is read anew when its file changes, so that a renewal needs no restart.
+func serverTLS(c config.TLS) (*tls.Config, error) {
+	if c.Cert == "" {
+		return nil, nil
+	}
+	k := &keyPair{c: c}
+	if _, err := k.get(nil); err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return &tls.Config{GetCertificate: k.get, MinVersion: tls.VersionTLS12}, nil
+}
+
+// minFree is how much of a disk stays free: SQLite must never meet its end.
+const minFree = 500 << 20
+
+// roomOn says whether the disk of a folder has room for more mail.
+func roomOn(dir string) func() error {
+	return func() error {
+		var s unix.Statfs_t
+		if err := unix.Statfs(dir, &s); err != nil {
+			return fmt.Errorf("free disk space of %s: %w", dir, err)
+		}
+		if free := int64(s.Bavail) * s.Bsize; free < minFree {
+			return fmt.Errorf("only %d MiB are free on the disk of %s; %d MiB are kept free", free>>20, dir, minFree>>20)
+		}
+		return nil
+	}
+}
+
+// logStart says what runs where.
+func (n *node) logStart() {
+	var at []string
+	for _, d := range n.doors {
+		at = append(at, d.Addr().String())
+	}
+	way := "straight to the MX"
+	if n.cfg.Delivery.Relay != "" {
+		way = "relay " + n.cfg.Delivery.Relay
+	}
+	n.log.Info("listd serves", slog.String("version", version), slog.String("hostname", n.cfg.Hostname),
+		slog.String("listen", strings.Join(at, " ")), slog.String("delivery", way))
+}
