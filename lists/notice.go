@@ -116,6 +116,10 @@ func writeParagraph(b *strings.Builder, paragraph string, fill func(string) (str
 			if strings.HasPrefix(s, "- ") {
 				hang += "  "
 			}
+			if words := []string{strings.TrimRight(s, " ")}; utf8.RuneCountInString(indent+s) <= noticeWidth {
+				wrap(b, indent, hang, words) // its columns stay
+				continue
+			}
 			wrap(b, indent, hang, strings.Fields(s))
 		}
 	}
