@@ -63,7 +63,7 @@ func (d *dispatcher) run(ctx context.Context) {
 	var took time.Duration
 	for look := true; ctx.Err() == nil; {
 		if look {
-			woken = d.db.Woken()
+			woken = d.db.Woken(store.Deliveries)
 			start := time.Now()
 			if err := d.look(ctx); err != nil {
 				d.waits(ctx, "the queue waits for the database", err)

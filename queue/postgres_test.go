@@ -76,11 +76,11 @@ func TestNodeVanishes(t *testing.T) {
 		<-sent
 	}
 	clock.add(lease - time.Second)
-	a.db.Wake()
+	a.db.Wake(store.Deliveries)
 	late := a.post(Outgoing{Personal: true}, "another", "late@d0.example")
 	<-sent // it was looked at, and nothing else was due
 	clock.add(2 * time.Second)
-	a.db.Wake()
+	a.db.Wake(store.Deliveries)
 	for range 6 {
 		<-sent
 	}
@@ -115,7 +115,7 @@ func TestListen(t *testing.T) {
 	a, b, _, sent := nodes(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	heard := b.db.Woken()
+	heard := b.db.Woken(store.Deliveries)
 	go b.db.Listen(ctx)
 	<-heard // it listens
 	stop := b.run()

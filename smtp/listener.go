@@ -56,6 +56,9 @@ type wire struct {
 	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
 
+	outMu sync.Mutex
+	out   []byte // replies not written yet
+
 	mu     sync.Mutex
 	inData bool      // from the message's first byte to the reply
 	plain  bool      // the message is read as it lies here: neither TLS nor BDAT
@@ -91,6 +94,9 @@ func (w *wire) Read(p []byte) (int, error) {
 	if end {
 		return 0, io.EOF
 	}
+	if err := w.flush(); err != nil {
+		return 0, err
+	}
 	if inData {
 		if err := w.SetReadDeadline(next); err != nil {
 			return 0, err
@@ -110,6 +116,45 @@ func (w *wire) Read(p []byte) (int, error) {
 		w.look(p[:n])
 	}
 	return n, err
+}
+
+// maxOut is how much of replies is gathered, and lastWords how long a peer has to take the last of them.
+const (
+	maxOut    = 4 << 10
+	lastWords = 2 * time.Second
+)
+
+// Write gathers replies until the peer is listened to again: go-smtp writes each line of them by itself, and a peer that
+// pipelines commands shall have the answers together (RFC 2920 section 3.2).
+func (w *wire) Write(p []byte) (int, error) {
+	w.outMu.Lock()
+	defer w.outMu.Unlock()
+	if len(w.out)+len(p) > maxOut {
+		if err := w.write(); err != nil {
+			return 0, err
+		}
+	}
+	if len(p) > maxOut {
+		return w.Conn.Write(p)
+	}
+	w.out = append(w.out, p...)
+	return len(p), nil
+}
+
+func (w *wire) flush() error {
+	w.outMu.Lock()
+	defer w.outMu.Unlock()
+	return w.write()
+}
+
+// write writes what was gathered. w.outMu is held.
+func (w *wire) write() error {
+	if len(w.out) == 0 {
+		return nil
+	}
+	_, err := w.Conn.Write(w.out)
+	w.out = w.out[:0]
+	return err
 }
 
 // look notes a CR that is not followed by LF. go-smtp's reader swallows the CR of a line that begins ".\r", so that
@@ -200,6 +245,15 @@ func (w *wire) goAway() {
 
 // Close gives the place free, and lets the Inbox know that nobody waits any more.
 func (w *wire) Close() error {
-	w.once.Do(func() { w.cancel(); w.s.leave(w) })
+	w.once.Do(func() {
+		w.cancel()
+		w.s.leave(w)
+		if w.outMu.TryLock() { // else a write hangs, and closing ends it
+			defer w.outMu.Unlock()
+			if w.SetWriteDeadline(time.Now().Add(lastWords)) == nil {
+				_ = w.write() // the peer may be gone
+			}
+		}
+	})
 	return w.Conn.Close()
 }

@@ -222,6 +222,7 @@ func (t *session) data(r io.Reader) (replies []mail.Reply, err error) {
 	_, chunked := r.(*io.PipeReader)
 	t.wire.begin(t.s.Limits.MessageSize, !chunked && !env.Peer.TLS)
 	t.mu.Unlock()
+	_ = t.wire.flush() // 354 must not wait for memory; an error shows at the next read
 	start := time.Now()
 	in := &counter{r: r, t: t}
 	defer func() {

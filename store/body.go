@@ -193,7 +193,7 @@ func (tx *Tx) SetSiteValue(name string, value []byte) error {
 		_, err = tx.exec(`INSERT INTO site (name, value) VALUES (?, ?)
 			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
 	}
-	tx.woken = true
+	tx.woken |= Deliveries
 	return err
 }
 

@@ -175,7 +175,7 @@ func (tx *Tx) Renew(holder int64, ids []DeliveryID, until time.Time) (held []Del
 
 // TakeBack makes all claimed deliveries due now: on SQLite a node that starts is alone, and whoever held them is gone.
 func (tx *Tx) TakeBack() (int64, error) {
-	tx.woken = true
+	tx.woken |= Deliveries
 	return tx.exec(`UPDATE deliveries SET next_at = ?, holder = 0 WHERE state = 'due' AND holder <> 0`, tx.Now.UnixMilli())
 }
 

@@ -157,10 +157,10 @@ func TestListen(t *testing.T) {
 	migrated(t, url)
 	here, there := open(t, url, time.Now), open(t, url+"&pool_max_conns=3", time.Now)
 	ctx, cancel := context.WithCancel(t.Context())
-	listening, ended := there.Woken(), make(chan struct{})
+	listening, ended := there.Woken(store.Tasks), make(chan struct{})
 	go func() { there.Listen(ctx); close(ended) }()
 	<-listening
-	woken := there.Woken()
+	woken := there.Woken(store.Tasks)
 	if err := here.Update(t.Context(), func(tx *store.Tx) error { return tx.AddTask(store.Task{Key: "a/1", Kind: "a"}) }); err != nil {
 		t.Fatal(err)
 	}

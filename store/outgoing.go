@@ -91,7 +91,7 @@ func (tx *Tx) AddDeliveries(o Outgoing, rcpts []mail.Address, destination func(m
 		}
 		rcpts = rcpts[n:]
 	}
-	tx.woken = true
+	tx.woken |= Deliveries
 	return nil
 }
 
@@ -122,7 +122,7 @@ func (tx *Tx) FanOut(o Outgoing, after int64, limit int, skip []int64, relay boo
 		SELECT `+big+`, id, address, CASE WHEN `+big+` = 1 THEN '' ELSE domain END, `+big+`, `+big+` FROM subscriptions
 		WHERE list_id = ? AND mode = 'each' AND id > ? AND id <= ? AND each_from < ? AND state = 'active'`+where+`
 		ORDER BY id ON CONFLICT DO NOTHING`, args...)
-	tx.woken = true
+	tx.woken |= Deliveries
 	return last, n < limit, err
 }
 
@@ -143,7 +143,7 @@ func (tx *Tx) FanOutOne(s lists.Subscription, relay bool) error {
 		SELECT id, `+big+`, CAST(? AS TEXT), CAST(? AS TEXT), priority, `+big+` FROM outgoing
 		WHERE list_id = ? AND fanned_to >= 0 AND fanned_to < ? AND seq > ? ON CONFLICT DO NOTHING`,
 		s.ID, s.Address.String(), Destination(s.Address, relay), tx.Now.UnixMilli(), s.List, s.ID, s.EachFrom)
-	tx.woken = true
+	tx.woken |= Deliveries
 	return err
 }
 

@@ -103,7 +103,7 @@ func (tx *Tx) AnyUndelivered(by time.Time) (bool, error) {
 // RetryNow makes a deferred delivery due now; ErrNotFound if it has left, failed, or is in a worker's hands.
 func (tx *Tx) RetryNow(id DeliveryID) error {
 	n, err := tx.exec(`UPDATE deliveries SET next_at = ? WHERE id = ? AND state = 'due' AND holder = 0`, tx.Now.UnixMilli(), id)
-	tx.woken = true
+	tx.woken |= Deliveries
 	return errors.Join(err, ifErr(err == nil && n == 0, ErrNotFound))
 }
 
@@ -114,7 +114,7 @@ func (tx *Tx) RetryFailed(id DeliveryID, giveUp time.Time) error {
 	if err != nil || n == 0 {
 		return orNotFound(err)
 	}
-	tx.woken = true
+	tx.woken |= Deliveries
 	_, err = tx.exec(`UPDATE outgoing SET give_up_at = ? WHERE give_up_at < ? AND id = (SELECT outgoing_id FROM deliveries WHERE id = ?)`,
 		millis(giveUp), millis(giveUp), id)
 	return err
@@ -122,7 +122,7 @@ func (tx *Tx) RetryFailed(id DeliveryID, giveUp time.Time) error {
 
 // RetryAllNow makes up to limit deferred deliveries due now and says how many.
 func (tx *Tx) RetryAllNow(limit int) (int64, error) {
-	tx.woken = true
+	tx.woken |= Deliveries
 	return tx.exec(`UPDATE deliveries SET next_at = ? WHERE id IN (SELECT id FROM deliveries WHERE state = 'due' AND holder = 0
 		AND next_at > ? LIMIT ?)`, tx.Now.UnixMilli(), tx.Now.UnixMilli(), limit)
 }

@@ -51,14 +51,17 @@ func (db *DB) openSQLite(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, conn.Close(), w.Close())
 	}
-	r.SetMaxOpenConns(8)
-	r.SetMaxIdleConns(4)
+	r.SetMaxOpenConns(maxReaders)
 	turn, err := db.turnstile()
 	if err != nil {
 		return errors.Join(err, conn.Close(), w.Close(), r.Close())
 	}
 	db.read, db.write, db.dsn = r, w, dsn
-	db.writer = &writer{db: db, conn: conn, turn: turn, stmts: map[string]*sql.Stmt{},
+	db.readers = make(chan *statements, maxReaders)
+	for range maxReaders {
+		db.readers <- nil // opened when it is first needed
+	}
+	db.writer = &writer{db: db, statements: newStatements(conn), turn: turn,
 		in: make(chan *work, 256), done: make(chan struct{}), ended: make(chan struct{})}
 	go db.writer.run()
 	return nil
@@ -84,10 +87,9 @@ func (db *DB) migrationDB() (*sql.DB, error) { return sql.Open("sqlite", db.dsn)
 
 // writer is the one goroutine that writes to a SQLite database.
 type writer struct {
+	statements
 	db    *DB
-	conn  *sql.Conn
 	turn  *os.File // the turnstile: all processes' writers queue at it, since BEGIN IMMEDIATE alone is unfair
-	stmts map[string]*sql.Stmt
 	in    chan *work
 	once  sync.Once
 	done  chan struct{} // closed by stop
@@ -139,10 +141,7 @@ func (w *writer) stop() {
 
 func (w *writer) run() {
 	defer func() {
-		for _, s := range w.stmts {
-			_ = s.Close() // the connection goes with it
-		}
-		_ = w.conn.Close()
+		w.statements.close()
 		_ = w.turn.Close()
 		close(w.ended)
 	}()
@@ -165,14 +164,12 @@ func (w *writer) run() {
 
 // group runs first and whatever waits behind it in one transaction, and answers all after its COMMIT.
 func (w *writer) group(first *work) {
-	jobs, woken := []*work{first}, false
+	jobs, woken := []*work{first}, Work(0)
 	defer func() {
 		for _, j := range jobs {
 			close(j.fin)
 		}
-		if woken {
-			w.db.Wake()
-		}
+		w.db.Wake(woken)
 	}()
 	w.tidy()
 	if err := w.begin(); err != nil {
@@ -183,10 +180,10 @@ func (w *writer) group(first *work) {
 	now := w.db.Now()
 	for next := first; next != nil; {
 		woke, broken := w.closure(next, now)
-		woken = woken || woke
+		woken |= woke
 		if broken != nil {
 			w.fail(jobs, broken)
-			woken = false
+			woken = 0
 			return
 		}
 		next = nil
@@ -200,7 +197,7 @@ func (w *writer) group(first *work) {
 	}
 	if _, err := w.exec(`COMMIT`, nil); err != nil {
 		w.fail(jobs, w.db.dialect.mapError(err))
-		woken = false
+		woken = 0
 	}
 }
 
@@ -225,69 +222,24 @@ func (w *writer) begin() error {
 }
 
 // closure runs one closure in its savepoint. broken says that the transaction itself is no more.
-func (w *writer) closure(j *work, now time.Time) (woken bool, broken error) {
+func (w *writer) closure(j *work, now time.Time) (woken Work, broken error) {
 	if err := j.ctx.Err(); err != nil {
 		j.err = err
-		return false, nil
+		return 0, nil
 	}
 	if _, err := w.exec(`SAVEPOINT closure`, nil); err != nil {
-		return false, w.db.dialect.mapError(err)
+		return 0, w.db.dialect.mapError(err)
 	}
 	tx := &Tx{Now: now, db: w.db, q: w}
 	j.err = call(j.f, tx)
 	if j.err != nil {
 		if _, err := w.exec(`ROLLBACK TO closure`, nil); err != nil {
-			return false, errors.Join(j.err, err)
+			return 0, errors.Join(j.err, err)
 		}
-		tx.woken = false
+		tx.woken = 0
 	}
 	if _, err := w.exec(`RELEASE closure`, nil); err != nil {
-		return false, w.db.dialect.mapError(err)
+		return 0, w.db.dialect.mapError(err)
 	}
 	return tx.woken, nil
-}
-
-// maxStmts bounds the statements kept ready: some texts differ by the number of their values, and each costs memory.
-const maxStmts = 250
-
-// tidy forgets all statements when they are too many. No transaction may be under way.
-func (w *writer) tidy() {
-	if len(w.stmts) < maxStmts {
-		return
-	}
-	for _, s := range w.stmts {
-		_ = s.Close() // it was only read
-	}
-	clear(w.stmts)
-}
-
-// stmt prepares query once for the writer's connection.
-func (w *writer) stmt(query string) (*sql.Stmt, error) {
-	if s := w.stmts[query]; s != nil {
-		return s, nil
-	}
-	s, err := w.conn.PrepareContext(context.Background(), query)
-	if err != nil {
-		return nil, err
-	}
-	w.stmts[query] = s
-	return s, nil
-}
-
-// exec and query run without the caller's context: a transaction is short, and a context that can end makes the
-// driver start a goroutine for each statement.
-func (w *writer) exec(query string, args []any) (sql.Result, error) {
-	s, err := w.stmt(query)
-	if err != nil {
-		return nil, err
-	}
-	return s.ExecContext(context.Background(), args...)
-}
-
-func (w *writer) query(query string, args []any) (*sql.Rows, error) {
-	s, err := w.stmt(query)
-	if err != nil {
-		return nil, err
-	}
-	return s.QueryContext(context.Background(), args...)
 }

@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/bits"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -40,11 +41,13 @@ type DB struct {
 	dialect dialect
 	clock   func() time.Time
 	read    *sqlx.DB
-	write   *sqlx.DB      // PostgreSQL: the same as read
-	writer  *writer       // SQLite: the one goroutine that writes
-	pool    *pgxpool.Pool // PostgreSQL: what read draws on
-	rebound sync.Map      // PostgreSQL: query with ? → query with $n
-	wake    chan struct{} // closed and replaced by Wake
+	write   *sqlx.DB         // PostgreSQL: the same as read
+	writer  *writer          // SQLite: the one goroutine that writes
+	readers chan *statements // SQLite: the readers no View has just now; nil stands for one not opened yet
+	closed  sync.Once
+	pool    *pgxpool.Pool    // PostgreSQL: what read draws on
+	rebound sync.Map         // PostgreSQL: query with ? → query with $n
+	wake    [2]chan struct{} // for each kind of Work; closed and replaced by Wake
 	wakeMu  sync.Mutex
 	url     string
 	path    string // SQLite: url, absolute
@@ -53,7 +56,7 @@ type DB struct {
 
 // Open opens the database at o.URL; a SQLite file that is missing is created, empty. It does not migrate.
 func Open(ctx context.Context, o Options) (*DB, error) {
-	db := &DB{clock: o.Clock, url: o.URL, wake: make(chan struct{})}
+	db := &DB{clock: o.Clock, url: o.URL, wake: [2]chan struct{}{make(chan struct{}), make(chan struct{})}}
 	if db.clock == nil {
 		db.clock = time.Now
 	}
@@ -95,6 +98,7 @@ func redact(url string) string {
 func (db *DB) Close() error {
 	if db.writer != nil {
 		db.writer.stop()
+		db.closeReaders()
 	}
 	err := db.read.Close()
 	if db.write != db.read {
@@ -118,8 +122,8 @@ type Tx struct {
 
 	db *DB
 	q  queryer
-	// woken is set by a write that gives a worker something to do.
-	woken bool
+	// woken is what writes have given somebody to do.
+	woken Work
 }
 
 // queryer runs statements; ctx is the transaction's own.
@@ -182,6 +186,9 @@ func ifErr(cond bool, err error) error {
 
 // View runs f in a transaction that reads. f sees one state of the database.
 func (db *DB) View(ctx context.Context, f func(*Tx) error) error {
+	if db.writer != nil {
+		return db.viewSQLite(ctx, f)
+	}
 	t, err := db.read.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: db.dialect.viewIsolation()})
 	if err != nil {
 		return db.dialect.mapError(err)
@@ -223,7 +230,7 @@ func (db *DB) updateOnce(ctx context.Context, f func(*Tx) error) error {
 	if err := call(f, tx); err != nil {
 		return err
 	}
-	if tx.woken {
+	if tx.woken != 0 {
 		if _, err := t.ExecContext(ctx, `NOTIFY listd`); err != nil {
 			return db.dialect.mapError(err)
 		}
@@ -231,9 +238,7 @@ func (db *DB) updateOnce(ctx context.Context, f func(*Tx) error) error {
 	if err := t.Commit(); err != nil {
 		return db.dialect.mapError(err)
 	}
-	if tx.woken {
-		db.Wake()
-	}
+	db.Wake(tx.woken)
 	return nil
 }
 
@@ -282,19 +287,32 @@ func (q txQueryer) query(query string, args []any) (*sql.Rows, error) {
 	return q.tx.QueryContext(q.ctx, q.bind(query), args...)
 }
 
+// Work is what there may be to do.
+type Work uint8
+
+// The kinds of work.
+const (
+	Deliveries Work = 1 << iota
+	Tasks
+)
+
 // Wake tells whoever waits on Woken in this process that there may be something to do.
-func (db *DB) Wake() {
+func (db *DB) Wake(w Work) {
 	db.wakeMu.Lock()
 	defer db.wakeMu.Unlock()
-	close(db.wake)
-	db.wake = make(chan struct{})
+	for i := range db.wake {
+		if w>>i&1 != 0 {
+			close(db.wake[i])
+			db.wake[i] = make(chan struct{})
+		}
+	}
 }
 
-// Woken is closed at the next Wake. A poll must be enough without it.
-func (db *DB) Woken() <-chan struct{} {
+// Woken is closed at the next Wake for one kind of work. A poll must be enough without it.
+func (db *DB) Woken(w Work) <-chan struct{} {
 	db.wakeMu.Lock()
 	defer db.wakeMu.Unlock()
-	return db.wake
+	return db.wake[bits.TrailingZeros8(uint8(w))]
 }
 
 // placeholders is "(?, ?), (?, ?)" for rows × columns.

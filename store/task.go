@@ -44,7 +44,7 @@ func (tx *Tx) AddTask(t Task) error {
 	}
 	_, err := tx.exec(`INSERT INTO tasks (key, kind, arg, cursor, next_at, created_at) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO NOTHING`, t.Key, t.Kind, t.Arg, t.Cursor, millis(t.Next), tx.Now.UnixMilli())
-	tx.woken = true
+	tx.woken |= Tasks
 	return err
 }
 
@@ -66,7 +66,7 @@ func (tx *Tx) SaveTask(t Task) error {
 		WHERE id = ? AND claim = ?`,
 		t.Cursor, t.State, millis(t.Next), t.Attempts, t.Error, t.ID, t.Claim)
 	if t.State == "due" {
-		tx.woken = true
+		tx.woken |= Tasks
 	}
 	return errors.Join(err, ifErr(err == nil && n == 0, ErrNotFound))
 }
@@ -93,7 +93,7 @@ func (tx *Tx) Tasks(limit int) ([]Task, error) {
 func (tx *Tx) RetryTask(id TaskID) error {
 	n, err := tx.exec(`UPDATE tasks SET state = 'due', next_at = ?, attempts = 0, error = '' WHERE id = ? AND state <> 'done'`,
 		tx.Now.UnixMilli(), id)
-	tx.woken = true
+	tx.woken |= Tasks
 	return errors.Join(err, ifErr(err == nil && n == 0, ErrNotFound))
 }
 

@@ -142,7 +142,7 @@ func TestGroupEnds(t *testing.T) {
 // TestCommitFails has one closure leave what cannot be committed: nobody's closure is done, and everybody is told.
 func TestCommitFails(t *testing.T) {
 	inBubble(t, func(t *testing.T, db *DB) {
-		woken := db.Woken()
+		woken := db.Woken(Deliveries)
 		errs := behind(t, db, 5, func(i int, tx *Tx) error {
 			if i == 2 {
 				if _, err := tx.exec(`PRAGMA defer_foreign_keys = ON`); err != nil {

@@ -87,7 +87,7 @@ func (r *Runner) Run(ctx context.Context) {
 
 func (r *Runner) loop(ctx context.Context) {
 	for ctx.Err() == nil {
-		woken := r.DB.Woken()
+		woken := r.DB.Woken(store.Tasks)
 		did, err := r.RunOne(ctx)
 		if err != nil && ctx.Err() == nil {
 			r.Log.LogAttrs(ctx, slog.LevelError, "tasks wait", slog.Any("error", err))

@@ -466,8 +466,8 @@ func TestFullDisk(t *testing.T) {
 // those that come later are taken.
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	const n, size = 10, 6 << 20
-	s := besiege(t, t.TempDir(), `max_message_size = "8MiB"`, `memory = "16MiB"`)
+	const n, size = 10, 2 << 20
+	s := besiege(t, t.TempDir(), `max_message_size = "3MiB"`, `memory = "6MiB"`)
 	var wg sync.WaitGroup
 	var later atomic.Int64
 	for i := range n {

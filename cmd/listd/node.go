@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -90,7 +91,9 @@ func (n *node) listen() error {
 					return errors.Join(err, n.shut())
 				}
 			}
-			l, err := net.Listen(network, at)
+			// No keep-alive: a peer that says nothing is hung up on long before.
+			listener := net.ListenConfig{KeepAlive: -1}
+			l, err := listener.Listen(context.Background(), network, at)
 			if err != nil {
 				return errors.Join(portError(address, err), n.shut())
 			}
@@ -187,16 +190,28 @@ const minFree = 500 << 20
 
 // roomOn says whether the disk of a folder has room for more mail.
 func roomOn(dir string) func() error {
+	var mu sync.Mutex
+	var asked time.Time
+	var answer error
 	return func() error {
-		var s unix.Statfs_t
-		if err := unix.Statfs(dir, &s); err != nil {
-			return fmt.Errorf("free disk space of %s: %w", dir, err)
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(asked) > time.Second {
+			asked, answer = time.Now(), room(dir)
 		}
-		if free := int64(s.Bavail) * s.Bsize; free < minFree {
-			return fmt.Errorf("only %d MiB are free on the disk of %s; %d MiB are kept free", free>>20, dir, minFree>>20)
-		}
-		return nil
+		return answer
 	}
+}
+
+func room(dir string) error {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return fmt.Errorf("free disk space of %s: %w", dir, err)
+	}
+	if free := int64(s.Bavail) * s.Bsize; free < minFree {
+		return fmt.Errorf("only %d MiB are free on the disk of %s; %d MiB are kept free", free>>20, dir, minFree>>20)
+	}
+	return nil
 }
 
 // logStart says what runs where.
