@@ -172,27 +172,7 @@ func (d *Door) decide(a *arrival, jobs []*job) {
 	}
 }
 
-// rules are those of lists behind one that only the door can ask: whether the message can be read at all.
-var rules = append([]lists.Rule{{Name: "unreadable", Judge: unreadable}}, lists.Rules()...)
-
-// unreadable holds what cannot be parsed: people look at it, and no member's program has to.
-func unreadable(c *lists.Case) lists.Verdict {
-	hold := func(reason string) lists.Verdict {
-		return lists.Verdict{Action: lists.Hold, Reasons: []string{reason}}
-	}
-	if mail.Author(c.Message.Head).Address.IsZero() {
-		// RFC 5322 section 3.6: From is one of the two fields that must be there.
-		return hold("The message does not say who wrote it: it has no From with an address.")
-	}
-	root, err := mail.Parse(c.Message, mail.MIMELimits{})
-	switch {
-	case err != nil:
-		return hold("The message has too many parts, or too many within each other.")
-	case root.Type == "multipart" && len(root.Children) == 0:
-		return hold("The message says that it has several parts, and none can be found.")
-	}
-	return lists.Verdict{}
-}
+var rules = lists.Rules()
 
 // replies are one for each recipient, and a line for each outcome.
 func (d *Door) replies(ctx context.Context, a *arrival, jobs []*job) []mail.Reply {

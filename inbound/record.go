@@ -323,7 +323,7 @@ func (d *Door) tell(tx *store.Tx, a *arrival, j *job, name string, words lists.W
 	if to.Key() == j.list.Post().Key() {
 		return nil
 	}
-	if j.sender == nil || j.sender.Address.Key() != to.Key() {
+	if name != "rejected" && (j.sender == nil || j.sender.Address.Key() != to.Key()) {
 		first, err := tx.Notice(j.list.ID, to.Key(), name, strangersHear)
 		if err != nil || !first {
 			return err

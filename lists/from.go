@@ -35,8 +35,9 @@ func treatSender(l List, head []byte, t Treatment) (s sender) {
 	var authors []mail.Mailbox
 	if l.Policy.Anonymous {
 		s.from = mail.FormatField("From", mail.Mailbox{Name: l.displayName(), Address: l.Post()}.String())
-	} else if l.munges(t) {
-		authors = mail.Mailboxes(mail.Get(head, "From"))
+	} else if authors = mail.Mailboxes(mail.Get(head, "From")); !l.munges(t) && len(authors) > 0 {
+		authors = nil
+	} else {
 		if len(authors) > 0 && authors[0].Address.Key() == l.Post().Key() {
 			authors = nil // it left a list of ours with this From; there is nothing to hide or to name
 		} else {

@@ -106,5 +106,7 @@ func (s Subscription) Get(key string) (string, bool) {
 	return "", false
 }
 
-// Receives reports whether posts go to the subscription one by one.
-func (s Subscription) Receives() bool { return s.Mode == Each && s.State == Active }
+// Receives reports whether posts, or announcements alone, go to the subscription one by one.
+func (s Subscription) Receives() bool {
+	return (s.Mode == Each || s.Mode == Announcements) && s.State == Active
+}

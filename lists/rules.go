@@ -35,6 +35,8 @@ type Case struct {
 	SiteMaxSize int64          // bytes a message may have at this site; 0: any number
 	Now         time.Time
 
+	root    *mail.Part // see parse
+	broken  error
 	subject string // decoded; see Subject
 	text    string // see Text
 	read    uint8  // which of them are filled in
@@ -48,6 +50,7 @@ func Rules() []Rule {
 		{"banned", banned},
 		{"closed", closed},
 		{"automatic", automatic},
+		{"unreadable", unreadable},
 		{"emergency", emergency},
 		{"header_rule", headerRule},
 		{"administrivia", administrivia},

@@ -29,11 +29,36 @@ func (c *Case) Subject() string {
 func (c *Case) Text() string {
 	if c.read&2 == 0 {
 		c.read |= 2
-		if p, err := mail.Parse(c.Message, mail.MIMELimits{}); err == nil {
+		if p, err := c.parse(); err == nil {
 			c.text = firstText(p, 0)
 		}
 	}
 	return c.text
+}
+
+// parse takes the message apart, once.
+func (c *Case) parse() (*mail.Part, error) {
+	if c.read&4 == 0 {
+		c.read |= 4
+		c.root, c.broken = mail.Parse(c.Message, mail.MIMELimits{})
+	}
+	return c.root, c.broken
+}
+
+// unreadable holds what cannot be read: people look at it, and no member's program has to.
+func unreadable(c *Case) Verdict {
+	if mail.Author(c.Message.Head).Address.IsZero() {
+		// RFC 5322 section 3.6: From is one of the two fields that must be there.
+		return hold("The message does not say who wrote it: it has no From with an address.")
+	}
+	root, err := c.parse()
+	switch {
+	case err != nil:
+		return hold("The message has too many parts, or too many within each other.")
+	case root.Type == "multipart" && len(root.Children) == 0:
+		return hold("The message says that it has several parts, and none can be found.")
+	}
+	return Verdict{}
 }
 
 func firstText(p *mail.Part, depth int) string {

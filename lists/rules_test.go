@@ -97,6 +97,8 @@ var ruleCases = []ruleCase{
 	{name: "banned by address", settings: set("bans", "ana@example.org"), rule: "banned", action: Reject, says: "may not post"},
 	{name: "banned by domain", settings: set("bans", "@example.org"), rule: "banned", action: Reject},
 	{name: "banned envelope", settings: set("bans", "@bad.example"), edit: func(c *Case) { c.Envelope.From.Domain = "bad.example" }, rule: "banned", action: Reject},
+	{name: "no parts", head: "Content-Type: multipart/mixed; boundary=b\r\n", body: "x\r\n", rule: "unreadable", action: Hold, says: "several parts"},
+	{name: "too many parts", head: "Content-Type: multipart/mixed; boundary=b\r\n", body: strings.Repeat("--b\r\n\r\nx\r\n", 1001), rule: "unreadable", action: Hold, says: "too many parts"},
 	{name: "another is banned", settings: set("bans", "ben@example.org, @example.net")},
 
 	{name: "closed", settings: set("closed", "yes"), sender: moderatorOnly, rule: "closed", action: Reject, says: "closed"},
@@ -248,7 +250,7 @@ func TestJudgeAddsUp(t *testing.T) {
 func TestJudgeOddMail(t *testing.T) {
 	t.Parallel()
 	for _, c := range []ruleCase{
-		{head: "Content-Type: multipart/mixed; boundary=b\r\n", body: "--b\r\n"},
+		{head: "Content-Type: multipart/mixed; boundary=b\r\n", body: "--b\r\n\r\nx"},
 		{head: "Content-Type: text/plain; charset=nowhere\r\nContent-Transfer-Encoding: base64\r\n", body: "@@@@\r\n"},
 		{head: "Content-Type: text/html\r\n", body: "<<<>&#x;<style>\r\n"},
 		{subject: "=?x?q?=?=", to: "pyug@lists.example.org,,,;:"},

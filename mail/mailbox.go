@@ -72,7 +72,7 @@ func (u *unclosed) span(s string) (n int) {
 		n = u.angle(s)
 	case strings.HasPrefix(s, "=?"):
 		// QUIRK: encoded-words have commas, colons and brackets, though RFC 2047 section 5 (3) forbids it.
-		if w, ok := cutWord(s); ok && strings.IndexAny(s[:w.length], " \t") < 0 {
+		if w, ok := cutWord(s); ok && !strings.ContainsAny(s[:w.length], " \t") {
 			n = w.length - 1
 		}
 	}

@@ -30,6 +30,7 @@ type dispatcher struct {
 	ready     int                  // rows claimed that best could have handed out when it last looked
 	picks     int
 	closed    bool
+	again     string        // the last Retry that was heeded
 	hungry    chan struct{} // the buffer runs low, or a governor has opened
 }
 
@@ -106,8 +107,12 @@ func (d *dispatcher) waits(ctx context.Context, text string, err error) {
 func (d *dispatcher) look(ctx context.Context) error {
 	var found []store.Lane
 	var paused bool
+	var again string
 	err := d.db.View(ctx, func(tx *store.Tx) (err error) {
 		if paused, err = Paused(tx); err != nil || paused {
+			return err
+		}
+		if again, err = retried(tx); err != nil {
 			return err
 		}
 		found, err = tx.Lanes(nil, 1<<20)
@@ -116,9 +121,25 @@ func (d *dispatcher) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !paused {
+		d.forgive(again)
+	}
 	back := d.found(found, paused)
 	d.giveBack(back, d.db.Now())
 	return nil
+}
+
+// forgive opens all governors when the operator has wanted everything tried since the last look.
+func (d *dispatcher) forgive(again string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.again == again {
+		return
+	}
+	d.again = again
+	for _, g := range d.governors {
+		g.fails, g.until = 0, time.Time{}
+	}
 }
 
 // found takes note of the lanes there are, and wakes who waits: governors open with time alone.

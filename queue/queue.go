@@ -151,6 +151,23 @@ func Paused(tx *store.Tx) (bool, error) {
 	return err == nil, err
 }
 
+// retriedName is the site value that says when the operator last wanted everything tried at once.
+const retriedName = "queue retried"
+
+// Retry has all nodes forget, when they next look, that a destination did not answer.
+func Retry(tx *store.Tx) error {
+	return tx.SetSiteValue(retriedName, []byte(tx.Now.Format(time.RFC3339Nano)))
+}
+
+// retried is when that was; empty if never.
+func retried(tx *store.Tx) (string, error) {
+	v, err := tx.SiteValue(retriedName)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	return string(v), err
+}
+
 // Pause stops claiming on all nodes, or lets it go on.
 func Pause(tx *store.Tx, on bool) error {
 	if on {

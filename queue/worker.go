@@ -55,8 +55,15 @@ func (w *Worker) Run(ctx context.Context) error {
 	if w.Chance == nil {
 		w.Chance = rand.Float64
 	}
-	if err := w.prepare(ctx); err != nil {
-		return err
+	for err := w.prepare(ctx); err != nil; err = w.prepare(ctx) {
+		if ctx.Err() != nil {
+			return nil
+		}
+		w.Log.LogAttrs(ctx, slog.LevelError, "the queue waits for the database", slog.Any("error", err))
+		select {
+		case <-ctx.Done():
+		case <-time.After(poll):
+		}
 	}
 	talk, stopTalking := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopTalking()

@@ -83,8 +83,6 @@ func addr(s string) mail.Address {
 	return a
 }
 
-func (h *house) in(t *testing.T) *house { return &house{T: t, db: h.db, books: h.books} }
-
 // must ends the test at an error.
 func (h *house) must(err error) {
 	h.Helper()

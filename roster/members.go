@@ -202,8 +202,8 @@ func (b *Books) setRole(tx *store.Tx, l lists.List, m *lists.Member, role string
 	return err
 }
 
-// setOptions changes a subscription. Who leaves the mode each gets the posts that are on their way to them; who comes
-// to it gets those after the list's last.
+// setOptions changes a subscription. Who leaves a mode gets the posts that are on their way to them; who comes to one
+// gets those after the list's last.
 func (b *Books) setOptions(tx *store.Tx, l lists.List, s *lists.Subscription, options map[string]string) error {
 	before := *s
 	for _, key := range slices.Sorted(maps.Keys(options)) {
@@ -211,12 +211,12 @@ func (b *Books) setOptions(tx *store.Tx, l lists.List, s *lists.Subscription, op
 			return err
 		}
 	}
-	switch {
-	case before.Receives() && !s.Receives():
+	if before.Receives() && (before.Mode != s.Mode || !s.Receives()) {
 		if err := tx.FanOutOne(before, b.Out.Relay); err != nil {
 			return err
 		}
-	case !before.Receives() && s.Receives():
+	}
+	if s.Receives() && (!before.Receives() || s.Mode == lists.Each && before.Mode != lists.Each) {
 		s.EachFrom = l.LastSeq
 	}
 	return tx.SaveSubscription(*s)

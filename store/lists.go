@@ -224,17 +224,27 @@ func (tx *Tx) SettleIntake(trace string, list lists.ID, outcome string, seq list
 }
 
 // IntakeByMsgID are the intakes of a Message-ID (without brackets), oldest first. Uses intake_by_msgid.
-func (tx *Tx) IntakeByMsgID(msgid string) (out []Intake, err error) {
-	err = tx.each(`SELECT list_id, trace, msgid, sender, outcome, rule, seq, outgoing_id, at FROM intake
-		WHERE msgid = ? ORDER BY id LIMIT 1000`, []any{msgid}, func(scan func(...any) error) error {
-		var i Intake
-		var at int64
-		err := scan(&i.List, &i.Trace, &i.MsgID, &i.Sender, &i.Outcome, &i.Rule, &i.Seq, &i.Outgoing, &at)
-		i.At = fromMillis(at)
-		out = append(out, i)
-		return err
-	})
+func (tx *Tx) IntakeByMsgID(msgid string) ([]Intake, error) {
+	return tx.intakes(`WHERE msgid = ? ORDER BY id LIMIT 1000`, msgid)
+}
+
+func (tx *Tx) intakes(where string, args ...any) (out []Intake, err error) {
+	err = tx.each(`SELECT list_id, trace, msgid, sender, outcome, rule, seq, outgoing_id, at FROM intake `+where, args,
+		func(scan func(...any) error) error {
+			var i Intake
+			var at int64
+			err := scan(&i.List, &i.Trace, &i.MsgID, &i.Sender, &i.Outcome, &i.Rule, &i.Seq, &i.Outgoing, &at)
+			i.At = fromMillis(at)
+			out = append(out, i)
+			return err
+		})
 	return out, err
+}
+
+// IntakeByTrace are the intakes of a trace, oldest first. It reads the whole log: an index that only people ask for
+// would make every post dearer.
+func (tx *Tx) IntakeByTrace(trace string) ([]Intake, error) {
+	return tx.intakes(`WHERE trace = ? ORDER BY id LIMIT 1000`, trace)
 }
 
 // SweepIntake forgets intakes older than before, up to limit.

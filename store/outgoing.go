@@ -95,15 +95,26 @@ func (tx *Tx) AddDeliveries(o Outgoing, rcpts []mail.Address, destination func(m
 	return nil
 }
 
-// FanOut adds a delivery of o for up to limit subscribers of o.List in mode each who were there at o.Seq, after the
-// subscription after and without those in skip. It returns the last subscription looked at, and whether that was the end.
+// announcement is the priority of what also goes to those who want announcements only; see Outgoing.
+const announcement = 2
+
+// inMode is the condition that a subscription's mode wants an outgoing.
+func (o Outgoing) inMode() string {
+	if o.Priority == announcement {
+		return `mode IN ('each', 'announcements')`
+	}
+	return `mode = 'each'`
+}
+
+// FanOut adds a delivery of o for up to limit subscribers of o.List whose mode wants it and who were there at o.Seq, after
+// the subscription after and without those in skip. It returns the last subscription looked at, and whether that was the end.
 //
 // Uses subscriptions_by_mode (list_id, mode, id) to find the chunk's end without reading the rows, then once more to
 // copy them. Who came to mode each at or after o.Seq has that in each_from and is left out.
 func (tx *Tx) FanOut(o Outgoing, after int64, limit int, skip []int64, relay bool) (last int64, done bool, err error) {
 	var n int
 	err = tx.get(`SELECT COUNT(*), COALESCE(MAX(id), 0) FROM (SELECT id FROM subscriptions
-		WHERE list_id = ? AND mode = 'each' AND id > ? ORDER BY id LIMIT ?) c`, []any{o.List, after, limit}, &n, &last)
+		WHERE list_id = ? AND `+o.inMode()+` AND id > ? ORDER BY id LIMIT ?) c`, []any{o.List, after, limit}, &n, &last)
 	if err != nil {
 		return 0, false, err
 	}
@@ -120,7 +131,7 @@ func (tx *Tx) FanOut(o Outgoing, after int64, limit int, skip []int64, relay boo
 	big := tx.db.dialect.bigint()
 	_, err = tx.exec(`INSERT INTO deliveries (outgoing_id, subscription_id, rcpt, destination, priority, next_at)
 		SELECT `+big+`, id, address, CASE WHEN `+big+` = 1 THEN '' ELSE domain END, `+big+`, `+big+` FROM subscriptions
-		WHERE list_id = ? AND mode = 'each' AND id > ? AND id <= ? AND each_from < ? AND state = 'active'`+where+`
+		WHERE list_id = ? AND `+o.inMode()+` AND id > ? AND id <= ? AND each_from < ? AND state = 'active'`+where+`
 		ORDER BY id ON CONFLICT DO NOTHING`, args...)
 	tx.woken |= Deliveries
 	return last, n < limit, err
@@ -132,17 +143,21 @@ func (tx *Tx) SetFanned(id OutgoingID, to int64) error {
 	return err
 }
 
-// FanOutOne gives a subscriber who is about to leave mode each their own deliveries of the list's fan-outs that have
+// FanOutOne gives a subscriber who is about to leave their mode their own deliveries of the list's fan-outs that have
 // not reached them yet. Uses outgoing_unfanned.
 func (tx *Tx) FanOutOne(s lists.Subscription, relay bool) error {
-	if s.Mode != lists.Each || s.State != lists.Active {
+	if !s.Receives() {
 		return nil
+	}
+	least := 0
+	if s.Mode == lists.Announcements {
+		least = announcement
 	}
 	big := tx.db.dialect.bigint()
 	_, err := tx.exec(`INSERT INTO deliveries (outgoing_id, subscription_id, rcpt, destination, priority, next_at)
 		SELECT id, `+big+`, CAST(? AS TEXT), CAST(? AS TEXT), priority, `+big+` FROM outgoing
-		WHERE list_id = ? AND fanned_to >= 0 AND fanned_to < ? AND seq > ? ON CONFLICT DO NOTHING`,
-		s.ID, s.Address.String(), Destination(s.Address, relay), tx.Now.UnixMilli(), s.List, s.ID, s.EachFrom)
+		WHERE list_id = ? AND fanned_to >= 0 AND fanned_to < ? AND seq > ? AND priority >= ? ON CONFLICT DO NOTHING`,
+		s.ID, s.Address.String(), Destination(s.Address, relay), tx.Now.UnixMilli(), s.List, s.ID, s.EachFrom, least)
 	tx.woken |= Deliveries
 	return err
 }

@@ -237,6 +237,9 @@ those only that are deferred. A running server begins with them within 5 seconds
 // retrySome makes all of them due, or none.
 func retrySome(ctx context.Context, t *site, ids []store.DeliveryID) error {
 	return t.db.Update(ctx, func(tx *store.Tx) error {
+		if err := queue.Retry(tx); err != nil {
+			return err
+		}
 		for _, id := range ids {
 			err := tx.RetryNow(id)
 			if errors.Is(err, store.ErrNotFound) {
@@ -265,6 +268,9 @@ func retryAll(ctx context.Context, t *site) (sum int64, err error) {
 	}
 	for n := int64(retryChunk); n == retryChunk && sum < waiting; sum += n {
 		if err := t.db.Update(ctx, func(tx *store.Tx) (err error) {
+			if err := queue.Retry(tx); err != nil {
+				return err
+			}
 			n, err = tx.RetryAllNow(retryChunk)
 			return err
 		}); err != nil {

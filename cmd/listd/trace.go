@@ -89,55 +89,12 @@ func (r *traced) gather(tx *store.Tx) (err error) {
 }
 
 // gatherTrace finds what an ID of ours stands for.
-func (r *traced) gatherTrace(tx *store.Tx, trace string) error {
-	if err := r.follow(tx, trace); err != nil {
+func (r *traced) gatherTrace(tx *store.Tx, trace string) (err error) {
+	if err = r.follow(tx, trace); err != nil {
 		return err
 	}
-	ids, err := r.messageIDs(tx, trace)
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		all, err := tx.IntakeByMsgID(id)
-		if err != nil {
-			return err
-		}
-		for _, i := range all {
-			if i.Trace == trace {
-				r.intake = append(r.intake, i)
-			}
-		}
-	}
-	return nil
-}
-
-// messageIDs are those that a trace's messages have or answer: intakes are found by them.
-func (r *traced) messageIDs(tx *store.Tx, trace string) (ids []string, err error) {
-	var messages []store.MessageID
-	for _, h := range r.held {
-		messages = append(messages, h.Message)
-	}
-	out, err := tx.OutgoingByTrace(trace)
-	if err != nil {
-		return nil, err
-	}
-	for _, o := range out {
-		messages = append(messages, o.Message)
-	}
-	for _, id := range messages {
-		m, err := tx.Message(id)
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range []string{"Message-ID", "In-Reply-To"} {
-			for _, id := range mail.MessageIDs(mail.Get(m.Head, name)) {
-				if !slices.Contains(ids, id) {
-					ids = append(ids, id)
-				}
-			}
-		}
-	}
-	return ids, nil
+	r.intake, err = tx.IntakeByTrace(trace)
+	return err
 }
 
 // follow finds what waits and what left under a trace.
