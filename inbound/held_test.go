@@ -34,7 +34,7 @@ func TestSettle(t *testing.T) {
 		}{
 			{"accept", lists.Accept, "", "ada@a.test: [dev 1] Fence\n", "garden fence", "posted"},
 			{"reject with a reason", lists.Reject, "We do not sell fences.", "eve@e.test: Your message to dev was not accepted\n", "We do not sell fences.", "rejected"},
-			{"reject without: once a day is enough", lists.Reject, "", "", "", "rejected"},
+			{"reject without a reason", lists.Reject, "", "eve@e.test: Your message to dev was not accepted\n", "not a member", "rejected"},
 			{"discard", lists.Discard, "", "", "", "discarded"},
 			{"accept once more", lists.Accept, "", "ada@a.test: [dev 2] Fence\n", "garden fence", "posted"},
 		} {
