@@ -223,7 +223,8 @@ func (tx *Tx) DeliveriesOf(o OutgoingID, after string, limit int) ([]Delivery, e
 // DeliveriesTo are the latest deliveries to an address, up to limit, of those in the log. It reads the whole log: an
 // index that only people ask for would make every delivery dearer.
 func (tx *Tx) DeliveriesTo(a mail.Address, limit int) ([]Delivery, error) {
-	return tx.deliveries(`WHERE LOWER(d.rcpt) = ? ORDER BY d.outgoing_id DESC LIMIT ?`, a.Key(), limit)
+	// SQLite's LOWER knows ASCII alone: what is beyond it must be spelt as it is kept.
+	return tx.deliveries(`WHERE d.rcpt = ? OR LOWER(d.rcpt) = ? ORDER BY d.outgoing_id DESC LIMIT ?`, a.String(), a.Key(), limit)
 }
 
 // Delivery is the delivery of this ID.
