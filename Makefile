@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 20s
 
-.PHONY: build demo check test bench fuzz postgres clean
+.PHONY: build demo check test bench fuzz needs clean
 
 build: ## a static binary in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/listd ./cmd/listd
@@ -21,8 +21,8 @@ check: ## gofmt, go mod tidy, vet, staticcheck
 test: ## all tests, with the race detector; installs PostgreSQL's binaries where it can
 	@GO="$(GO)" sh .ci/test $(STRICT)
 
-postgres: ## what the tests of the second engine need
-	@sh .ci/postgres
+needs: ## what the tests need beside Go
+	@sh .ci/needs
 
 bench: ## the main job against the raw limit of the same run
 	$(GO) run ./bench

@@ -101,7 +101,7 @@ func dkimpy(t *testing.T, j job) (d done) {
 		}
 		return d
 	}
-	t.Skip("python3 has no dkim module: apt-get install python3-dkim python3-nacl")
+	t.Skip("dkimpy is not installed: apt-get install python3-dkim python3-nacl")
 	return d
 }
 
