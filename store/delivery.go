@@ -89,6 +89,9 @@ type Settled struct {
 	Next  time.Time // when it is due again, if State is Due
 	Code  int       // the reply's; 0 for one without an attempt
 	Reply string    // with its enhanced code
+	// Untried says that Code and Reply are words of our own, for want of an attempt: none is counted, and a reply that the
+	// row has already says more.
+	Untried bool
 }
 
 // DeliveryState is where a delivery stands.
@@ -106,8 +109,8 @@ const (
 // filled up with rows that match nothing.
 var settleSizes = []int{1, 8, 32, 100}
 
-// Settle writes what became of claimed deliveries. Of those with Code 0 no attempt is counted, and they keep the reply
-// they had. A row whose claim is another's by now stays as it is.
+// Settle writes what became of claimed deliveries. Of those with Code 0, or untried, no attempt is counted, and they keep
+// the reply they had. A row whose claim is another's by now stays as it is.
 func (tx *Tx) Settle(batch []Settled) error {
 	for len(batch) > 0 {
 		size := settleSizes[len(settleSizes)-1]
@@ -128,7 +131,11 @@ func (tx *Tx) Settle(batch []Settled) error {
 			if s.State != Due {
 				at = tx.Now.UnixMilli()
 			}
-			args = append(args, int64(s.ID), s.Claim, string(s.State), at, int64(s.Code), s.Reply, b2i(s.Code == 0))
+			untried := b2i(s.Code == 0)
+			if s.Untried {
+				untried = 2
+			}
+			args = append(args, int64(s.ID), s.Claim, string(s.State), at, int64(s.Code), s.Reply, untried)
 		}
 		if _, err := tx.exec(tx.db.settleQuery(size), args...); err != nil {
 			return err
@@ -142,9 +149,9 @@ func (tx *Tx) Settle(batch []Settled) error {
 func (db *DB) settleQuery(n int) string {
 	big := db.dialect.bigint()
 	first := `(` + big + `, ` + big + `, CAST(? AS TEXT), ` + big + `, ` + big + `, CAST(? AS TEXT), ` + big + `)`
-	return `UPDATE deliveries SET state = v.column3, next_at = v.column4, attempts = attempts - v.column7, holder = 0,
-		code = CASE WHEN v.column7 = 1 THEN code ELSE v.column5 END,
-		reply = CASE WHEN v.column7 = 1 THEN reply ELSE v.column6 END,
+	return `UPDATE deliveries SET state = v.column3, next_at = v.column4, attempts = attempts - CASE WHEN v.column7 > 0 THEN 1 ELSE 0 END, holder = 0,
+		code = CASE WHEN v.column7 = 1 OR v.column7 = 2 AND code <> 0 THEN code ELSE v.column5 END,
+		reply = CASE WHEN v.column7 = 1 OR v.column7 = 2 AND code <> 0 THEN reply ELSE v.column6 END,
 		settled_at = CASE WHEN v.column3 = 'due' THEN 0 ELSE v.column4 END
 		FROM (VALUES ` + first + strings.Repeat(`, (?, ?, ?, ?, ?, ?, ?)`, n-1) + `) AS v
 		WHERE deliveries.id = v.column1 AND deliveries.claim = v.column2 AND deliveries.state = 'due'`
