@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -74,6 +75,9 @@ func TestNodeVanishes(t *testing.T) {
 	stop := a.run()
 	for range 4 {
 		<-sent
+	}
+	for a.states(id)[store.Sent] < 4 { // else their leases end with those of the node that is gone
+		runtime.Gosched()
 	}
 	clock.add(lease - time.Second)
 	a.db.Wake(store.Deliveries)
