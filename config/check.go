@@ -22,7 +22,10 @@ func (c Config) Check() error {
 		p.add("dns.resolver", r, dialable(r, "127.0.0.1:53"))
 	}
 	if l := c.HTTP.Listen; l != "" {
-		p.add("http.listen", l, errors.New("the web pages are not part of this version; leave it empty"))
+		p.add("http.listen", l, listenable(l, "127.0.0.1:8080"))
+	}
+	if u := c.HTTP.URL; u != "" {
+		p.add("http.url", u, webAddress(u))
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		p.say("tls", "cert and key belong together; give both, or neither")
@@ -115,6 +118,16 @@ func (d Delivery) checkRelay(p *problems) {
 	case d.RelayTLS != Required && d.RelayTLS != Implicit && !loopback(d.Relay):
 		p.say("delivery.relay_user", `the password could be read on the way; set relay_tls = "required", or "implicit" for port 465`)
 	}
+}
+
+// webAddress checks how the world reaches the pages: links in mail are built on it.
+func webAddress(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil ||
+		strings.HasSuffix(s, "/") {
+		return errors.New(`want an address such as "https://lists.example.org", without a slash at its end`)
+	}
+	return nil
 }
 
 // problems gathers what is wrong, so that one run tells all of it.

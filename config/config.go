@@ -62,9 +62,10 @@ type DNS struct {
 	Resolver string `toml:"resolver"` // host:port; "": the system's
 }
 
-// HTTP is the door of the web pages, which this version does not have: Listen is empty.
+// HTTP is the door of the web pages: confirming, leaving and moderating by a link.
 type HTTP struct {
-	Listen string `toml:"listen"`
+	Listen string `toml:"listen"` // host:port; "": the door is shut
+	URL    string `toml:"url"`    // how the world reaches it; "": mails carry no links
 }
 
 // TLS is the certificate for STARTTLS, both files in PEM.
@@ -145,7 +146,8 @@ func Default() Config {
 			GiveUpAfter:    Duration(5 * day),
 			LogDays:        14,
 		},
-		Log: Log{Level: Info, Format: Text},
+		HTTP: HTTP{Listen: "127.0.0.1:8080"},
+		Log:  Log{Level: Info, Format: Text},
 	}
 }
 

@@ -28,7 +28,7 @@ func TestParse(t *testing.T) {
 		"hostname = \"lists.test\"\n[smtp]\nlisten = [\"127.0.0.1:2525\", \"[::1]:2525\"]\n[delivery]\nworkers = 3\n",
 		"\"hostname\" = 'lists.test'\r\nsmtp.listen = [\r\n  \"127.0.0.1:2525\", # one\r\n\r\n  \"[::1]:2525\",\r\n]\r\ndelivery.workers=3",
 		"delivery = { workers = 3 }\nsmtp = {listen = ['127.0.0.1:2525', '[::1]:2525']}\nhostname = \"\"\"\nlists.test\"\"\"\n",
-		"hostname = 'lists.test.'\n [ delivery ] # [smtp]\n workers = 3\n\t[smtp]\nlisten = ['127.0.0.1:2525', '[::1]:2525']\n[log]\n[http]\nlisten = ''\n[dns]\n" +
+		"hostname = 'lists.test.'\n [ delivery ] # [smtp]\n workers = 3\n\t[smtp]\nlisten = ['127.0.0.1:2525', '[::1]:2525']\n[log]\n[http]\nurl = ''\n[dns]\n" +
 			"resolver = '''\n'''\n[tls]\n#\n[delivery.x]\n",
 	} {
 		c, err := config.Parse([]byte(text))

@@ -13,6 +13,7 @@ import (
 	"listd/archive"
 	"listd/lists"
 	"listd/mail"
+	"listd/mailauth"
 	"listd/store"
 )
 
@@ -21,8 +22,9 @@ type arrival struct {
 	env   mail.Envelope
 	m     mail.Message // with our Received in front
 	trace string
-	msgID string // without brackets; empty if it has none
-	auto  string // why it is a machine's; empty: a person's
+	msgID string           // without brackets; empty if it has none
+	auto  string           // why it is a machine's; empty: a person's
+	auth  mailauth.Results // who vouches for it
 	now   time.Time
 	print [32]byte   // lists.Fingerprint
 	body  store.Body // packed, once
@@ -52,7 +54,7 @@ func (d *Door) Accept(ctx context.Context, env mail.Envelope, data io.Reader) ([
 		return nil, err
 	}
 	a := &arrival{env: env, trace: d.newTrace(), now: d.DB.Now(), print: lists.Fingerprint(raw), auto: mail.Automatic(env, raw.Head)}
-	a.m = mail.Message{Head: append(received(a, d.Hostname), raw.Head...), Body: raw.Body}
+	a.m = mail.Message{Head: append(received(a, d.Hostname), d.authenticate(ctx, a, raw)...), Body: raw.Body}
 	if ids := mail.MessageIDs(mail.Get(raw.Head, "Message-ID")); len(ids) > 0 {
 		a.msgID = ids[0]
 	}
@@ -94,7 +96,7 @@ func (d *Door) gather(ctx context.Context, a *arrival) ([]*job, error) {
 				return err
 			}
 			if same := slices.IndexFunc(jobs, func(j *job) bool {
-				return j.reply.Code == 0 && j.site == p.site && j.list.ID == p.list.ID && j.target == p.target
+				return j.reply.Code == 0 && j.site == p.site && j.commands == p.commands && j.list.ID == p.list.ID && j.target == p.target
 			}); same >= 0 {
 				jobs[same].rcpt = append(jobs[same].rcpt, i)
 				continue
@@ -172,7 +174,27 @@ func (d *Door) decide(a *arrival, jobs []*job) {
 	}
 }
 
-var rules = lists.Rules()
+// rules are those of lists behind one that only the door can ask: whether the message can be read at all.
+var rules = append([]lists.Rule{{Name: "unreadable", Judge: unreadable}}, lists.Rules()...)
+
+// unreadable holds what cannot be parsed: people look at it, and no member's program has to.
+func unreadable(c *lists.Case) lists.Verdict {
+	hold := func(reason string) lists.Verdict {
+		return lists.Verdict{Action: lists.Hold, Reasons: []string{reason}}
+	}
+	if mail.Author(c.Message.Head).Address.IsZero() {
+		// RFC 5322 section 3.6: From is one of the two fields that must be there.
+		return hold("The message does not say who wrote it: it has no From with an address.")
+	}
+	root, err := mail.Parse(c.Message, mail.MIMELimits{})
+	switch {
+	case err != nil:
+		return hold("The message has too many parts, or too many within each other.")
+	case root.Type == "multipart" && len(root.Children) == 0:
+		return hold("The message says that it has several parts, and none can be found.")
+	}
+	return lists.Verdict{}
+}
 
 // replies are one for each recipient, and a line for each outcome.
 func (d *Door) replies(ctx context.Context, a *arrival, jobs []*job) []mail.Reply {

@@ -2,7 +2,7 @@
 // is gathered (a View), decided (lists.Judge and lists.Prepare, pure), and recorded in one transaction; only then does
 // the peer hear 250. What is refused is refused in the dialog, so that listd makes no backscatter.
 //
-// Enter with Door.Check and Door.Accept, which are smtp's Inbox, and with Door.Settle for held posts.
+// Enter with Door.Check and Door.Accept, which are smtp's Inbox, and with Door.Rule for what is held.
 //
 // RFC 5321 sections 3.6 (no relaying) and 4.4 (Received), RFC 3834 (answers), RFC 2142 (postmaster, abuse).
 package inbound
@@ -14,6 +14,7 @@ import (
 
 	"listd/lists"
 	"listd/mail"
+	"listd/mailauth"
 	"listd/queue"
 	"listd/roster"
 	"listd/store"
@@ -26,22 +27,27 @@ type Door struct {
 	Books    *roster.Books
 	Minter   *lists.Minter
 	Log      *slog.Logger
-	Hostname string       // for Received and Message-ID
-	Owner    mail.Address // of the site: postmaster@, abuse@; zero: nobody yet
-	MaxSize  int64        // bytes of a message
+	Auth     *mailauth.Verifier // nil: nobody's word is checked
+	Hostname string             // for Received and Message-ID
+	Owner    mail.Address       // of the site: postmaster@, abuse@; zero: nobody yet
+	MaxSize  int64              // bytes of a message
 	Chance   func() [8]byte
 	Room     func() error // whether the disk has room for more; nil: always. What it says is for the log
 }
 
 // place is what an address of ours means.
 type place struct {
-	list   lists.List
-	target lists.Target
-	site   bool // the site's owner
+	list     lists.List
+	target   lists.Target
+	site     bool // the site's owner, or
+	commands bool // the site's own command address
 }
 
 // siteNames are read by the site's owner, in every domain of ours.
-var siteNames = map[string]bool{"postmaster": true, "abuse": true, "listd": true, "hostmaster": true}
+var siteNames = map[string]bool{"postmaster": true, "abuse": true, "hostmaster": true}
+
+// siteCommands take commands over all lists, in every domain of ours; the last three because people's fingers know them.
+var siteCommands = map[string]bool{"listd": true, "majordomo": true, "sympa": true, "listserv": true}
 
 var (
 	errRelay   = mail.Refuse(550, "5.7.1", "This server takes mail for its own lists only and relays for nobody; use the server your mail program is set up for")
@@ -75,6 +81,8 @@ func (d *Door) find(tx *store.Tx, a mail.Address) (place, error) {
 		return place{}, errRelay
 	case siteNames[lower(a.Local)] && !d.Owner.IsZero():
 		return place{site: true}, nil
+	case siteCommands[lower(a.Local)]:
+		return place{site: true, commands: true}, nil
 	}
 	return place{}, errUnknown
 }
@@ -82,7 +90,7 @@ func (d *Door) find(tx *store.Tx, a mail.Address) (place, error) {
 // built reports whether an address of a list leads anywhere: no token of these kinds is handed out.
 func built(t lists.Target) bool {
 	switch t.Kind {
-	case lists.ToConfirm, lists.ToModerate, lists.ToAnnounce:
+	case lists.ToAnnounce:
 		return false
 	}
 	return true

@@ -12,6 +12,7 @@ import (
 	"listd/archive"
 	"listd/lists"
 	"listd/mail"
+	"listd/roster"
 	"listd/store"
 	"listd/task"
 )
@@ -22,31 +23,40 @@ const heldPost = "post"
 // ErrSettled says that nothing is held under an ID: somebody was faster, or it never was.
 var ErrSettled = errors.New("nothing is held under this number; `listd held ls` shows what waits")
 
-// Settle decides about a held post: Accept sends it to the members, Reject sends its author the reason (none: why it
+// Settle decides about what is held, for the command line: Accept lets it through, Reject sends the reason (none: why it
 // was held), Discard drops it. It returns ErrSettled if it does not wait any more.
 func (d *Door) Settle(ctx context.Context, id store.HeldID, act lists.Action, reason string) (store.Held, error) {
+	return d.Rule(ctx, id, lists.Ruling{Action: act, Reason: reason}, Judge{Name: "the command line"})
+}
+
+// Judge is who decides about what is held.
+type Judge struct {
+	Name    string       // as the other moderators read it
+	Address mail.Address // zero: nobody in particular
+	By      roster.Asker
+}
+
+// Rule carries out a moderator's ruling about what is held; ErrSettled if it does not wait any more. The first ruling
+// counts, and the other moderators are told.
+func (d *Door) Rule(ctx context.Context, id store.HeldID, r lists.Ruling, by Judge) (store.Held, error) {
 	var h store.Held
 	for range 5 {
 		a, j, err := d.gatherHeld(ctx, id, &h)
 		if err != nil {
 			return h, err
 		}
-		j.verdict = lists.Verdict{Action: act, Rule: h.Rule, Reasons: h.Reasons}
-		if reason != "" {
-			j.verdict.Reasons = []string{reason}
-		}
-		if act == lists.Accept {
+		if r.Action == lists.Accept && h.Kind == heldPost {
 			if j.out, err = d.prepare(a, j.list, j.list.LastSeq+1); err != nil {
 				return h, err
 			}
 		}
-		err = d.DB.Update(ctx, func(tx *store.Tx) error { return d.settle(tx, a, j, h) })
+		err = d.DB.Update(ctx, func(tx *store.Tx) error { return d.settle(tx, a, j, h, r, by) })
 		if errors.Is(err, archive.ErrChanged) {
 			continue
 		}
 		if err == nil {
 			d.Log.LogAttrs(ctx, slog.LevelInfo, "settled", slog.String("id", h.Trace), slog.String("list", j.list.Address.String()),
-				slog.Int64("held", int64(id)), slog.String("action", act.String()))
+				slog.Int64("held", int64(id)), slog.String("action", r.Action.String()), slog.String("by", by.Name))
 		}
 		return h, err
 	}
@@ -87,13 +97,34 @@ func (d *Door) gatherHeld(ctx context.Context, id store.HeldID, h *store.Held) (
 }
 
 // settle ends the waiting, which only one can do, and does what was decided.
-func (d *Door) settle(tx *store.Tx, a *arrival, j *job, h store.Held) error {
+func (d *Door) settle(tx *store.Tx, a *arrival, j *job, h store.Held, r lists.Ruling, by Judge) error {
 	if err := tx.DeleteHeld(h.ID); errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("%d: %w", h.ID, ErrSettled)
 	} else if err != nil {
 		return err
 	}
-	switch j.verdict.Action {
+	var err error
+	if h.Kind == heldPost {
+		err = d.settlePost(tx, a, j, h, r)
+	} else {
+		reason := r.Reason
+		if r.Action == lists.Reject && reason == "" {
+			reason = "The moderators have decided so."
+		}
+		err = d.Books.SettleRequest(tx, j.list, h, a.m.Body, r.Action == lists.Accept, reason, by.By)
+	}
+	if err != nil {
+		return err
+	}
+	if err := d.remember(tx, j, r); err != nil {
+		return err
+	}
+	return d.Books.TellHandled(tx, j.list, h, by.Address, by.Name, handled(r))
+}
+
+// settlePost does what was decided about a post.
+func (d *Door) settlePost(tx *store.Tx, a *arrival, j *job, h store.Held, r lists.Ruling) error {
+	switch r.Action {
 	case lists.Accept:
 		seq, out, err := d.distribute(tx, a, j, func() (store.MessageID, error) { return h.Message, nil })
 		if err != nil {
@@ -101,7 +132,11 @@ func (d *Door) settle(tx *store.Tx, a *arrival, j *job, h store.Held) error {
 		}
 		return tx.SettleIntake(h.Trace, h.List, "posted", seq, out)
 	case lists.Reject:
-		if err := d.tell(tx, a, j, "rejected", lists.Words{"reasons": strings.Join(j.verdict.Reasons, "\n")}); err != nil {
+		reasons := r.Reason
+		if reasons == "" {
+			reasons = strings.Join(h.Reasons, "\n")
+		}
+		if err := d.tell(tx, a, j, "rejected", lists.Words{"reasons": reasons}); err != nil {
 			return err
 		}
 		return tx.SettleIntake(h.Trace, h.List, "rejected", 0, 0)
@@ -109,9 +144,49 @@ func (d *Door) settle(tx *store.Tx, a *arrival, j *job, h store.Held) error {
 	return tx.SettleIntake(h.Trace, h.List, "discarded", 0, 0)
 }
 
+// remember keeps what a ruling says about further posts of the same author.
+func (d *Door) remember(tx *store.Tx, j *job, r lists.Ruling) error {
+	who := j.author.Address
+	switch {
+	case who.IsZero() || !r.Always && !r.Ban:
+		return nil
+	case r.Always && j.sender != nil && j.sender.Sub != nil:
+		_, err := d.Books.SetOptions(tx, j.list, j.sender.Sub.Address, map[string]string{"action": "accept"})
+		return err
+	}
+	l, err := tx.LockList(j.list.ID)
+	if err != nil {
+		return err
+	}
+	key, add := "accept_senders", who.Key()
+	if r.Ban {
+		key = "bans"
+	}
+	old, _ := l.Policy.Get(key) // it is a setting
+	if err := l.Policy.Set(key, strings.TrimPrefix(old+", "+add, ", ")); err != nil {
+		return err
+	}
+	return tx.SavePolicy(l.ID, l.Policy)
+}
+
+// handled is a ruling in words for the other moderators.
+func handled(r lists.Ruling) string {
+	switch {
+	case r.Ban:
+		return "dropped, and its sender banned"
+	case r.Always:
+		return "let through, as will be what its sender posts from now on"
+	case r.Action == lists.Accept:
+		return "let through"
+	case r.Action == lists.Reject:
+		return "sent back"
+	}
+	return "dropped"
+}
+
 // heldWords are what notices about a held post fill in.
 func heldWords(h store.Held, size int64) lists.Words {
-	expires := "somebody decides"
+	expires := h.At.Add(100 * 365 * 24 * time.Hour).Format("2 January 2006") // for ever, as people count
 	if !h.Expires.IsZero() {
 		expires = h.Expires.Format("2 January 2006")
 	}
@@ -177,7 +252,7 @@ func (d *Door) Expire(ctx context.Context, _ task.Task) (task.Commit, error) {
 			} else if err != nil {
 				return task.Next{}, err
 			}
-			if w.j.list.Policy.NotifyHeld {
+			if w.h.Kind == heldPost && w.j.list.Policy.NotifyHeld {
 				if err := d.tell(tx, w.a, w.j, "discarded", heldWords(w.h, 0)); err != nil {
 					return task.Next{}, err
 				}

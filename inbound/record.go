@@ -62,12 +62,23 @@ func (d *Door) record(ctx context.Context, a *arrival, jobs []*job) error {
 	})
 }
 
-// prepare makes what leaves, for the number the post is likely to get.
+// prepare makes what leaves, for the number the post is likely to get. From gives way only where it must.
 func (d *Door) prepare(a *arrival, l lists.List, seq lists.Seq) (*prepared, error) {
-	m, notes, err := lists.Prepare(l, a.m, lists.Treatment{Seq: seq, MessageID: "<" + a.trace + "@" + d.Hostname + ">",
-		Date: a.now, Hostname: d.Hostname})
+	t := lists.Treatment{Seq: seq, MessageID: "<" + a.trace + "@" + d.Hostname + ">", Date: a.now}
+	if d.Auth == nil {
+		t.Hostname = d.Hostname // what is in our name is forged
+	}
+	m, notes, err := lists.Prepare(l, a.m, t)
 	if err != nil {
 		return nil, err
+	}
+	if l.Policy.From == lists.FromAsNeeded {
+		if t.Decision = d.munge(a, l, m); t.Decision != "" {
+			t.Munge = true
+			if m, notes, err = lists.Prepare(l, a.m, t); err != nil {
+				return nil, err
+			}
+		}
 	}
 	out := &prepared{head: m.Head, body: a.body, notes: notes, seq: seq}
 	if len(m.Body) != len(a.m.Body) || len(m.Body) > 0 && &m.Body[0] != &a.m.Body[0] {
@@ -80,6 +91,9 @@ func (d *Door) prepare(a *arrival, l lists.List, seq lists.Seq) (*prepared, erro
 func (d *Door) recordOne(tx *store.Tx, a *arrival, j *job, keep func() (store.MessageID, error)) error {
 	j.reply, j.note = queued(a), ""
 	if j.site {
+		if j.commands {
+			return d.obey(tx, a, j)
+		}
 		return d.forward(tx, a, j, nil, keep)
 	}
 	in := store.Intake{List: j.list.ID, Fingerprint: fingerprint(a, j.target), Trace: a.trace, MsgID: a.msgID, Rule: j.verdict.Rule,
@@ -96,7 +110,11 @@ func (d *Door) recordOne(tx *store.Tx, a *arrival, j *job, keep func() (store.Me
 	case j.target.Kind == lists.ToBounces:
 		in.Outcome, err = "bounce", d.bounce(tx, a, j, keep)
 	case j.target.Kind == lists.ToLeave && j.target.Token != "":
-		in.Outcome, err = "left", d.leave(tx, j)
+		in.Outcome, err = "left", d.leave(tx, a, j)
+	case commandTo(j.target.Kind):
+		in.Outcome, err = "commands", d.obey(tx, a, j)
+	case j.target.Kind == lists.ToModerate:
+		in.Outcome, err = "moderated", d.moderate(tx, a, j)
 	case j.target.Kind != lists.ToPost:
 		in.Outcome, err = "forwarded", d.toOwners(tx, a, j, keep)
 	case j.verdict.Action == lists.Hold:
@@ -243,13 +261,13 @@ func (d *Door) bounce(tx *store.Tx, a *arrival, j *job, keep func() (store.Messa
 
 // leave ends the subscription whose token the address has. A token that is none, or whose subscription has ended, gets
 // the same answer: it tells a stranger nothing.
-func (d *Door) leave(tx *store.Tx, j *job) error {
+func (d *Door) leave(tx *store.Tx, a *arrival, j *job) error {
 	subscription, ok := d.Minter.ReadLeave(j.target.Token)
 	if !ok {
 		j.note = "no such token"
 		return nil
 	}
-	who, err := d.Books.Leave(tx, j.list.ID, subscription)
+	who, err := d.Books.LeaveNow(tx, j.list, subscription, roster.Asker{How: "mail", Source: a.trace, Origin: origin(a), Told: a.msgID})
 	if errors.Is(err, store.ErrNotFound) {
 		j.note = "has left before"
 		return nil
@@ -278,15 +296,7 @@ func (d *Door) hold(tx *store.Tx, a *arrival, j *job, keep func() (store.Message
 	}
 	words := heldWords(h, j.entry.Size)
 	if p.NotifyModerators {
-		governors, err := tx.RoleHolders(j.list.ID, lists.Owner|lists.Moderator)
-		if err != nil {
-			return err
-		}
-		var to []mail.Address
-		for _, g := range governors {
-			to = append(to, g.Address)
-		}
-		if err := d.Books.Notify(tx, j.list, roster.Notice{Name: "held_moderator", To: to, Words: words, Trace: a.trace}); err != nil {
+		if err := d.Books.TellModerators(tx, j.list, h, "held_moderator", words, attached(a.m)); err != nil {
 			return err
 		}
 	}
@@ -297,6 +307,18 @@ func (d *Door) hold(tx *store.Tx, a *arrival, j *job, keep func() (store.Message
 		return d.tell(tx, a, j, "held", words)
 	}
 	return d.tell(tx, a, j, "held_stranger", words)
+}
+
+// maxAttached is how large a message may be that each moderator gets a copy of.
+const maxAttached = 256 << 10
+
+// attached is a message as an attachment, or nothing if it is large: then the link and the command line show it.
+func attached(m mail.Message) []mail.Attachment {
+	if m.Size() > maxAttached {
+		return nil
+	}
+	raw := append(append(append([]byte(nil), m.Head...), "\r\n"...), m.Body...)
+	return []mail.Attachment{{Type: "message/rfc822", Name: "held.eml", Body: raw}}
 }
 
 // answer sends a notice instead of distributing a post: a command that was sent to the list.

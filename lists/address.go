@@ -16,7 +16,7 @@ var refusedEndings = []string{"-request", "-owner", "-bounces", "-confirm", "-mo
 	"-subscribe", "-unsubscribe"}
 
 // siteNames belong to the site in every domain (RFC 2142, and commands over all lists).
-var siteNames = []string{"postmaster", "abuse", "listd", "mailer-daemon"}
+var siteNames = []string{"postmaster", "abuse", "listd", "mailer-daemon", "majordomo", "sympa", "listserv"}
 
 // CheckAddress says why a list cannot be created at a, or nil.
 func CheckAddress(a mail.Address) error {

@@ -60,6 +60,7 @@ type Subscription struct {
 	Duplicates bool
 	Ack        bool
 	Language   string
-	Posts      int // accepted posts so far, for first_posts_moderated
+	Vacation   time.Time // paused by the member until then; zero if not
+	Posts      int       // accepted posts so far, for first_posts_moderated
 	Joined     time.Time
 }

@@ -3,6 +3,7 @@ package lists
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // memberSetting is one line of the table of what a member may set.
@@ -19,9 +20,28 @@ var memberSettings = []memberSetting{
 		func(s *Subscription, v string) (err error) {
 			mode, err := ParseMode(v)
 			if err == nil {
-				s.Mode, s.State = mode, Active
+				s.Mode, s.State, s.Vacation = mode, Active, time.Time{}
 			}
 			return err
+		}},
+	{"vacation_until", "the day until which the member gets nothing", "a day such as 2026-12-31, or empty",
+		func(s *Subscription) string {
+			if s.Vacation.IsZero() {
+				return ""
+			}
+			return s.Vacation.Format(time.DateOnly)
+		},
+		func(s *Subscription, v string) error {
+			if v == "" {
+				s.State, s.Vacation = Active, time.Time{}
+				return nil
+			}
+			day, err := time.Parse(time.DateOnly, v)
+			if err != nil {
+				return fmt.Errorf("%q: want a day such as 2026-12-31", v)
+			}
+			s.State, s.Vacation = PausedSelf, day
+			return nil
 		}},
 	{"action", "what becomes of the member's posts, whatever the list's member_action; defer leaves it to that",
 		"defer, accept, hold, reject or discard",

@@ -4,6 +4,8 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -19,13 +21,20 @@ type Words map[string]string
 // noticeWidth is how long the lines of a notice are at most: RFC 5322 section 2.1.1 with room to be quoted.
 const noticeWidth = 72
 
-// Notice is the subject and text of a notice in a language, or in English where it does not speak that one. Lines
-// end with \n. A slot without a word is an error: a notice with a hole helps nobody.
+// Notice is the subject and text of a built-in notice in a language, or in English where it does not speak that one.
+// See FillNotice.
 func Notice(name, lang string, data Words) (subject, text string, err error) {
-	raw, err := noticeFile(name, lang)
+	raw, err := NoticeText(name, lang)
 	if err != nil {
 		return "", "", err
 	}
+	return FillNotice(name, raw, data)
+}
+
+// FillNotice is the subject and text of a notice with its slots filled in. Lines end with \n. A slot without a word is
+// an error: a notice with a hole helps nobody. A paragraph that begins with [word] is there only if that word says
+// something.
+func FillNotice(name, raw string, data Words) (subject, text string, err error) {
 	head, body, ok := strings.Cut(raw, "\n\n")
 	subject, isSubject := strings.CutPrefix(head, "Subject: ")
 	if !ok || !isSubject {
@@ -41,9 +50,16 @@ func Notice(name, lang string, data Words) (subject, text string, err error) {
 	if subject, err = fillSlots(subject, fill); err != nil {
 		return "", "", err
 	}
-	subject = strings.Join(strings.Fields(subject), " ")
+	subject = strings.Join(blankFields(subject), " ")
 	var b strings.Builder
-	for paragraph := range strings.SplitSeq(strings.TrimSpace(body), "\n\n") {
+	for paragraph := range strings.SplitSeq(strings.Trim(body, "\n"), "\n\n") {
+		paragraph, wanted, err := cutCondition(paragraph, fill)
+		if err != nil {
+			return "", "", err
+		}
+		if !wanted {
+			continue
+		}
 		if b.Len() > 0 {
 			b.WriteByte('\n')
 		}
@@ -54,17 +70,76 @@ func Notice(name, lang string, data Words) (subject, text string, err error) {
 	return subject, b.String(), nil
 }
 
-// noticeFile finds pt-BR, then pt, then en. The name is ours; the language is an owner's.
-func noticeFile(name, lang string) (string, error) {
+// cutCondition takes the [word] off a paragraph, and says whether the paragraph is wanted.
+func cutCondition(paragraph string, fill func(string) (string, error)) (rest string, wanted bool, err error) {
+	word, rest, ok := strings.Cut(paragraph, "] ")
+	word, isCondition := strings.CutPrefix(word, "[")
+	if !ok || !isCondition || word == "" || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz_") != "" {
+		return paragraph, true, nil
+	}
+	v, err := fill(word)
+	return rest, strings.TrimSpace(v) != "", err
+}
+
+// CheckNotice says what is wrong with a text that is to replace a built-in notice, or nil: it must have a Subject, and
+// no slot that the built-in one has not.
+func CheckNotice(name, raw string) error {
+	builtIn, err := NoticeText(name, "en")
+	if err != nil {
+		return err
+	}
+	known := Words{}
+	_, _ = fillSlots(builtIn, func(word string) (string, error) { known[word] = "x"; return "", nil }) // it never fails
+	for _, always := range commonWords {
+		known[always] = "x"
+	}
+	if _, _, err := FillNotice(name, strings.ReplaceAll(raw, "\r\n", "\n"), known); err != nil {
+		return fmt.Errorf("%w; it may have {%s}", err, strings.Join(slices.Sorted(maps.Keys(known)), "}, {"))
+	}
+	return nil
+}
+
+// commonWords are filled in in every notice.
+var commonWords = []string{"list", "title", "address", "owner", "join", "leave", "help", "request"}
+
+// WordsOf are the words about a list that every notice may use.
+func WordsOf(l List) Words {
+	return Words{"list": l.Name(), "title": l.displayName(), "address": l.Post().String(), "owner": l.Owner().String(),
+		"join": l.Join().String(), "leave": l.Leave().String(), "help": l.Help().String(), "request": l.Request().String()}
+}
+
+// Notices are the names of all built-in notices.
+func Notices() []string {
+	files, _ := fs.Glob(notices, "notices/en/*.txt") // the pattern is well-formed
+	var out []string
+	for _, f := range files {
+		out = append(out, strings.TrimSuffix(strings.TrimPrefix(f, "notices/en/"), ".txt"))
+	}
+	return out
+}
+
+// NoticeLanguages are the languages a notice is looked for in, the best first: pt-BR, then pt, then en.
+func NoticeLanguages(lang string) []string {
 	base, _, _ := strings.Cut(lang, "-")
+	var out []string
 	for _, l := range []string{lang, base, "en"} {
-		if file := "notices/" + l + "/" + name + ".txt"; fs.ValidPath(file) && l != "" {
+		if l != "" && !slices.Contains(out, l) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// NoticeText is a built-in notice as it is written. The name is ours; the language is an owner's.
+func NoticeText(name, lang string) (string, error) {
+	for _, l := range NoticeLanguages(lang) {
+		if file := "notices/" + l + "/" + name + ".txt"; fs.ValidPath(file) {
 			if raw, err := notices.ReadFile(file); err == nil {
 				return strings.ReplaceAll(string(raw), "\r\n", "\n"), nil
 			}
 		}
 	}
-	return "", fmt.Errorf("there is no notice %q", name)
+	return "", fmt.Errorf("there is no notice %q; there are %s", name, strings.Join(Notices(), ", "))
 }
 
 // clean takes out what a terminal or a mail program would obey.
@@ -107,7 +182,7 @@ func writeParagraph(b *strings.Builder, paragraph string, fill func(string) (str
 			filled = append(filled, s)
 		}
 		if indent == "" {
-			words = append(words, strings.Fields(strings.Join(filled, " "))...)
+			words = append(words, blankFields(strings.Join(filled, " "))...)
 			continue
 		}
 		flush()
@@ -120,11 +195,16 @@ func writeParagraph(b *strings.Builder, paragraph string, fill func(string) (str
 				wrap(b, indent, hang, words) // its columns stay
 				continue
 			}
-			wrap(b, indent, hang, strings.Fields(s))
+			wrap(b, indent, hang, blankFields(s))
 		}
 	}
 	flush()
 	return nil
+}
+
+// blankFields cuts at blanks, tabs and line ends, and not where a language wants two signs kept together (U+00A0).
+func blankFields(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '\t' || r == '\n' })
 }
 
 // wrap writes words in lines of at most noticeWidth characters; a longer word has a line to itself.

@@ -2,6 +2,7 @@ package lists
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,10 @@ type Policy struct {
 	Advertised  bool
 
 	// Membership.
+	Joining     Joining // subscription
+	Leaving     Leaving // unsubscription
+	Welcome     bool
+	Goodbye     bool
 	Roster      Roster
 	DefaultMode Mode
 
@@ -40,6 +45,7 @@ type Policy struct {
 	NoSubject           Action
 	QuotedDigest        Action
 	Bans                []Ban
+	Senders             []Ban // whose posts pass although they are no members
 	HeaderRules         []HeaderRule
 
 	// What leaves.
@@ -68,6 +74,27 @@ type ListKind string
 const (
 	Discussion   ListKind = "discussion"
 	Announcement ListKind = "announcement"
+)
+
+// Joining is what it takes to become a member (Mailman's SubscriptionPolicy).
+type Joining string
+
+// What it takes to become a member: the address's own word, nothing, a moderator's leave, or the first and then the last.
+const (
+	JoinConfirm      Joining = "confirm"
+	JoinOpen         Joining = "open"
+	JoinModerate     Joining = "moderate"
+	JoinConfirmFirst Joining = "confirm_then_moderate"
+)
+
+// Leaving is what it takes to leave by a command; a personal link or address always leaves at once.
+type Leaving string
+
+// What it takes to leave: the address's own word, nothing, or a moderator's leave.
+const (
+	LeaveConfirm  Leaving = "confirm"
+	LeaveOpen     Leaving = "open"
+	LeaveModerate Leaving = "moderate"
 )
 
 // Roster is who may see the members.
@@ -143,6 +170,7 @@ const (
 func DefaultPolicy() Policy {
 	return Policy{
 		Kind: Discussion, Language: "en", Advertised: true,
+		Joining: JoinConfirm, Leaving: LeaveConfirm, Welcome: true, Goodbye: true,
 		Roster: RosterModerators, DefaultMode: Each,
 		Posting: PostingMembers, MemberAction: Accept, NonmemberAction: Hold,
 		ExplicitDestination: true, MaxRecipients: 10, Administrivia: true,
@@ -186,6 +214,11 @@ func (p Policy) Ban(a mail.Address) Ban {
 		}
 	}
 	return ""
+}
+
+// Passes reports whether a's posts pass although a is no member.
+func (p Policy) Passes(a mail.Address) bool {
+	return slices.ContainsFunc(p.Senders, func(s Ban) bool { return s.Fits(a) })
 }
 
 // parseBan reads one ban.

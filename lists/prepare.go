@@ -13,6 +13,7 @@ import (
 // Treatment is what one post's way through a list needs beside the list.
 type Treatment struct {
 	Munge     bool      // the author's domain would have the mail rejected (DMARC): From gives way where the list allows it
+	Decision  string    // why it was munged, for X-Listd-Decision; empty for none
 	Seq       Seq       // the post's number, for %d in the prefix and {seq} in the footer
 	MessageID string    // "<…>", used if the post has none or the list is anonymous
 	Date      time.Time // used if the post has none; zero: it goes without
@@ -209,6 +210,9 @@ func (w *headWriter) front(size int) []byte {
 	b = append(append(b, l.Post().String()...), "\r\n"...)
 	if l.Policy.Anonymous {
 		b = append(append(append(b, "To: "...), l.Post().String()...), "\r\n"...)
+	}
+	if w.t.Decision != "" {
+		b = append(b, mail.FormatField("X-Listd-Decision", w.t.Decision)...)
 	}
 	return append(b, w.sender.author...)
 }

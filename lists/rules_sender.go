@@ -37,7 +37,7 @@ func firstPosts(c *Case) Verdict {
 // moderator.
 func nonmember(c *Case) Verdict {
 	p := &c.List.Policy
-	if c.known() || p.Posting == PostingAnyone || p.OwnersOnly() {
+	if c.known() || p.Posting == PostingAnyone || p.OwnersOnly() || p.Passes(c.From.Address) {
 		return Verdict{}
 	}
 	return do(p.NonmemberAction, "The sender is not a member of the list.",

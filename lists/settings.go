@@ -37,6 +37,12 @@ var settings = []setting{
 	language("language", "the language of the list's notices", func(p *Policy) *string { return &p.Language }),
 	yesNo("advertised", "whether strangers may learn that the list exists", func(p *Policy) *bool { return &p.Advertised }),
 
+	choice("subscription", "what it takes to become a member", func(p *Policy) *Joining { return &p.Joining },
+		JoinConfirm, JoinOpen, JoinModerate, JoinConfirmFirst),
+	choice("unsubscription", "what it takes to leave by a command", func(p *Policy) *Leaving { return &p.Leaving },
+		LeaveConfirm, LeaveOpen, LeaveModerate),
+	yesNo("welcome", "whether a new member is welcomed", func(p *Policy) *bool { return &p.Welcome }),
+	yesNo("goodbye", "whether who leaves is told so", func(p *Policy) *bool { return &p.Goodbye }),
 	choice("roster", "who may see the members", func(p *Policy) *Roster { return &p.Roster },
 		RosterModerators, RosterMembers, RosterPublic),
 	choice("default_mode", "how a new member receives posts", func(p *Policy) *Mode { return &p.DefaultMode }, modes...),
@@ -67,6 +73,8 @@ var settings = []setting{
 	action("quoted_digest", "what becomes of a post that quotes a whole digest", func(p *Policy) *Action { return &p.QuotedDigest },
 		Hold, Reject, Accept),
 	bans("bans", "who may not post: addresses, or @domain for all of a domain", func(p *Policy) *[]Ban { return &p.Bans }),
+	bans("accept_senders", "whose posts pass although they are no members: addresses, or @domain for all of a domain",
+		func(p *Policy) *[]Ban { return &p.Senders }),
 	headerRules("header_rules", "what becomes of a post whose header field fits a pattern",
 		func(p *Policy) *[]HeaderRule { return &p.HeaderRules }),
 

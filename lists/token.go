@@ -27,7 +27,10 @@ const (
 )
 
 // Minter makes and reads the tokens that carry their own proof. It is safe for concurrent use.
-type Minter struct{ macs sync.Pool }
+type Minter struct {
+	macs *sync.Pool
+	old  []*sync.Pool // of keys that read what they made, and make no more
+}
 
 type macState struct {
 	h   hash.Hash
@@ -36,10 +39,19 @@ type macState struct {
 	out [40]byte
 }
 
-// NewMinter is a Minter with this secret key.
-func NewMinter(key []byte) *Minter {
+// NewMinter is a Minter with this secret key. What was made with one of the old keys is still good, so that a key can be
+// changed without breaking a link in anybody's mail.
+func NewMinter(key []byte, old ...[]byte) *Minter {
+	m := &Minter{macs: macsOf(key)}
+	for _, k := range old {
+		m.old = append(m.old, macsOf(k))
+	}
+	return m
+}
+
+func macsOf(key []byte) *sync.Pool {
 	key = append([]byte(nil), key...)
-	return &Minter{macs: sync.Pool{New: func() any { return &macState{h: hmac.New(sha256.New, key)} }}}
+	return &sync.Pool{New: func() any { return &macState{h: hmac.New(sha256.New, key)} }}
 }
 
 // VERP is the envelope sender of what is sent to one subscription: bounces with the token of the outgoing
@@ -82,6 +94,11 @@ func (m *Minter) Leave(leave mail.Address, sub int64) mail.Address {
 	return mail.Address{Local: leave.Local + string(b), Domain: leave.Domain}
 }
 
+// LeaveToken is the token of Leave alone, for a link.
+func (m *Minter) LeaveToken(sub int64) string {
+	return m.Leave(mail.Address{}, sub).Local[1:]
+}
+
 // ReadLeave reads the token of Leave; not ok if it is none that this key made.
 func (m *Minter) ReadLeave(token string) (sub int64, ok bool) {
 	if len(token) < 1+macChars {
@@ -95,14 +112,22 @@ func (m *Minter) ReadLeave(token string) (sub int64, ok bool) {
 }
 
 func (m *Minter) proves(mac string, use byte, a, b uint64) bool {
-	s := m.macs.Get().(*macState)
-	defer m.macs.Put(s)
-	want := appendMac(s.out[:0], s, use, a, b)
 	var got [macChars]byte
 	for i := range got {
 		got[i] = lower(mac[i])
 	}
-	return subtle.ConstantTimeCompare(want, got[:]) == 1
+	ok := proves(m.macs, got, use, a, b)
+	for _, o := range m.old {
+		ok = proves(o, got, use, a, b) || ok // every key is tried: the time tells nothing
+	}
+	return ok
+}
+
+func proves(macs *sync.Pool, mac [macChars]byte, use byte, a, b uint64) bool {
+	s := macs.Get().(*macState)
+	defer macs.Put(s)
+	want := appendMac(s.out[:0], s, use, a, b)
+	return subtle.ConstantTimeCompare(want, mac[:]) == 1
 }
 
 // appendMac appends the first 40 bits of HMAC-SHA256 over the use and the numbers.

@@ -141,3 +141,21 @@ func TestMinterConcurrent(t *testing.T) {
 		}
 	}
 }
+
+// A link in a mail outlives the key it was made with.
+func TestMinterRotates(t *testing.T) {
+	t.Parallel()
+	first := NewMinter([]byte("first"))
+	second := NewMinter([]byte("second"), []byte("first"))
+	third := NewMinter([]byte("third"), []byte("second"))
+	token := first.LeaveToken(42)
+	if sub, ok := second.ReadLeave(token); !ok || sub != 42 {
+		t.Errorf("the old key's token reads %d, %v", sub, ok)
+	}
+	if _, ok := third.ReadLeave(token); ok {
+		t.Error("a key that was given up still reads")
+	}
+	if second.LeaveToken(42) == token {
+		t.Error("the new key makes the old key's token")
+	}
+}

@@ -3,6 +3,7 @@ package queue
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"listd/lists"
 	"listd/mail"
@@ -55,7 +56,7 @@ func TestRender(t *testing.T) {
 		l := &loaded{Outgoing: store.Outgoing{ID: 5, From: e.from, Personal: e.personal}}
 		l.set(m)
 		for range 2 { // the first leaves nothing behind for the second
-			env, got := l.render(minter, e.to)
+			env, got := l.render(Press{Minter: minter}, e.to, time.Time{})
 			if env.From != e.wantFrom || string(got.Head) != e.wantHead {
 				t.Errorf("%s: from %s, head %q; want %s, %q", e.name, env.From, got.Head, e.wantFrom, e.wantHead)
 			}
@@ -75,14 +76,14 @@ func TestRender(t *testing.T) {
 	}
 	l := &loaded{}
 	l.set(mail.Message{Head: []byte(plain), Body: []byte{}})
-	if env, _ := l.render(minter, to(0, "a@example.org", "ü@example.org")); !env.UTF8 {
+	if env, _ := l.render(Press{Minter: minter}, to(0, "a@example.org", "ü@example.org"), time.Time{}); !env.UTF8 {
 		t.Error("a recipient outside ASCII needs SMTPUTF8")
 	}
 	// What the tokens say comes back.
 	env, m := func() (mail.Envelope, mail.Message) {
 		l := &loaded{Outgoing: store.Outgoing{ID: 5, From: bounces, Personal: true}}
 		l.set(mail.Message{Head: []byte(listed)})
-		return l.render(minter, to(9, "x@example.org"))
+		return l.render(Press{Minter: minter}, to(9, "x@example.org"), time.Time{})
 	}()
 	_, token, _ := strings.Cut(env.From.Local, "+")
 	if outgoing, sub, ok := minter.ReadVERP(token); !ok || outgoing != 5 || sub != 9 {

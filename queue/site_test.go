@@ -58,7 +58,7 @@ type site struct {
 
 func newSite(t *testing.T, db *store.DB) *site {
 	s := &sender{now: db.Now, answer: func(string, mail.Address) mail.Reply { return *mail.Refuse(250, "2.0.0", "taken") }}
-	return &site{T: t, db: db, sender: s, worker: &Worker{DB: db, Sender: s, Minter: lists.NewMinter([]byte("key")),
+	return &site{T: t, db: db, sender: s, worker: &Worker{DB: db, Sender: s, Press: Press{Minter: lists.NewMinter([]byte("key"))},
 		Log: slog.New(slog.DiscardHandler), Holder: 7, Chance: func() float64 { return 0.5 }}}
 }
 

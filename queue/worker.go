@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"listd/lists"
 	"listd/mail"
 	"listd/store"
 )
@@ -29,7 +28,7 @@ type Worker struct {
 	DB             *store.DB
 	Sender         Sender
 	Out            Out
-	Minter         *lists.Minter
+	Press          Press
 	Log            *slog.Logger
 	Holder         int64          // this run's name in the rows; not 0
 	Parallel       int            // dialogs at once; 0: 8
@@ -168,7 +167,7 @@ func (w *Worker) send(ctx context.Context, d *dispatcher, g *dialog) (replies []
 		w.Log.LogAttrs(ctx, slog.LevelError, "the message cannot be read", slog.Int64("outgoing", int64(g.out.ID)), slog.Any("error", err))
 		return nil
 	}
-	env, m := g.out.render(w.Minter, g.to)
+	env, m := g.out.render(w.Press, g.to, w.DB.Now())
 	return w.Sender.Send(ctx, g.to[0].Rcpt.Domain, env, m)
 }
 

@@ -2,6 +2,7 @@ package roster
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -14,12 +15,14 @@ import (
 // Notice is a text of lists/notices on its way to people.
 type Notice struct {
 	Name      string
+	From      mail.Address // where a reply goes; zero: the owners
 	To        []mail.Address
 	Language  string      // of the reader; empty: the list's
 	Words     lists.Words // beside the list's own addresses, which are always there
 	InReplyTo string      // the Message-ID it is about, without brackets; empty for none
 	Attach    []mail.Attachment
-	Trace     string // the ID of what it is about, for listd trace
+	Below     []Notice // whose texts follow; without a word of its own to say, the first of them takes its place
+	Trace     string   // the ID of what it is about, for listd trace
 }
 
 // Notify sends a notice of a list in the caller's transaction. It has the null reverse-path and Auto-Submitted, so that
@@ -28,12 +31,13 @@ func (b *Books) Notify(tx *store.Tx, l lists.List, n Notice) error {
 	if n.Language == "" {
 		n.Language = l.Policy.Language
 	}
-	words := lists.Words{"list": l.Name(), "address": l.Post().String(), "owner": l.Owner().String(),
-		"join": l.Join().String(), "leave": l.Leave().String(), "help": l.Help().String()}
-	maps.Copy(words, n.Words)
-	subject, text, err := lists.Notice(n.Name, n.Language, words)
+	subject, text, err := fill(tx, l, n)
 	if err != nil {
 		return err
+	}
+	title := lists.WordsOf(l)["title"]
+	if n.From.IsZero() {
+		n.From = l.Owner()
 	}
 	chance := b.Chance()
 	id := hex.EncodeToString(chance[:])
@@ -42,11 +46,7 @@ func (b *Books) Notify(tx *store.Tx, l lists.List, n Notice) error {
 	if n.InReplyTo != "" {
 		kind, references = "auto-replied", []string{n.InReplyTo}
 	}
-	name := l.Policy.Title
-	if name == "" {
-		name = l.Name()
-	}
-	d := mail.Draft{From: mail.Mailbox{Name: name, Address: l.Owner()}, Subject: subject, Date: tx.Now,
+	d := mail.Draft{From: mail.Mailbox{Name: title, Address: n.From}, Subject: subject, Date: tx.Now,
 		InReplyTo: n.InReplyTo, References: references, Text: text, Attachments: n.Attach}
 	d.Fields = []mail.Field{
 		{Name: "Auto-Submitted", Raw: mail.FormatField("Auto-Submitted", kind)},
@@ -69,4 +69,53 @@ func (b *Books) Notify(tx *store.Tx, l lists.List, n Notice) error {
 		}
 	}
 	return nil
+}
+
+// fill is a notice with its words, and those below it.
+func fill(tx *store.Tx, l lists.List, n Notice) (subject, text string, err error) {
+	all := append([]Notice{n}, n.Below...)
+	if len(n.Below) > 0 && n.silent() {
+		all = all[1:]
+	}
+	for i, one := range all {
+		words := lists.WordsOf(l)
+		maps.Copy(words, one.Words)
+		raw, err := noticeText(tx, l.ID, one.Name, n.Language)
+		if err != nil {
+			return "", "", err
+		}
+		s, t, err := lists.FillNotice(one.Name, raw, words)
+		if err != nil {
+			return "", "", err
+		}
+		if i == 0 {
+			subject, text = s, t
+		} else {
+			text += "\n" + t
+		}
+	}
+	return subject, text, nil
+}
+
+// silent reports whether none of a notice's own words says anything.
+func (n Notice) silent() bool {
+	for _, w := range n.Words {
+		if w != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// noticeText is a notice as a list has it, else the site, else listd itself; in each the best of the languages.
+func noticeText(tx *store.Tx, l lists.ID, name, language string) (string, error) {
+	for _, of := range []lists.ID{l, 0} {
+		for _, lang := range lists.NoticeLanguages(language) {
+			text, err := tx.Text(of, name, lang)
+			if !errors.Is(err, store.ErrNotFound) {
+				return text, err
+			}
+		}
+	}
+	return lists.NoticeText(name, language)
 }

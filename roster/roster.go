@@ -21,7 +21,9 @@ import (
 type Books struct {
 	DB       *store.DB
 	Out      queue.Out
+	Minter   *lists.Minter  // of personal tokens
 	Hostname string         // for Message-ID
+	URL      string         // of the web pages, without a final slash; empty: there are none
 	Chance   func() [8]byte // for IDs
 }
 

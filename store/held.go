@@ -17,7 +17,7 @@ type Held struct {
 	ID      HeldID
 	List    lists.ID
 	Message MessageID
-	Kind    string       // post
+	Kind    string       // post, subscription, unsubscription
 	From    mail.Address // the envelope's
 	Sender  string       // the author, header form, decoded
 	Subject string       // decoded
@@ -78,6 +78,13 @@ func (tx *Tx) HeldOf(l lists.ID, limit int) ([]Held, error) {
 		return tx.heldWhere(`ORDER BY id LIMIT ?`, limit)
 	}
 	return tx.heldWhere(`WHERE list_id = ? ORDER BY id LIMIT ?`, l, limit)
+}
+
+// HeldFor reports whether something of a kind waits in a list for an address. Uses held_by_list.
+func (tx *Tx) HeldFor(l lists.ID, kind string, a mail.Address) (bool, error) {
+	var n int
+	err := tx.get(`SELECT COUNT(*) FROM held WHERE list_id = ? AND kind = ? AND env_from = ?`, []any{l, kind, a.String()}, &n)
+	return n > 0, err
 }
 
 // HeldExpired is what expires by the transaction's Now, up to limit. Uses held_by_expiry.

@@ -8,17 +8,19 @@ import (
 	"listd/mail"
 )
 
-const subColumns = `id, list_id, address, name, mode, state, each_from, action, own_posts, duplicates, ack, language, posts, joined_at`
+const subColumns = `id, list_id, address, name, mode, state, each_from, action, own_posts, duplicates, ack, language, posts, joined_at,
+	vacation_until`
 
 func scanSub(scan func(...any) error) (s lists.Subscription, err error) {
 	var address, mode, state string
-	var joined int64
+	var joined, vacation int64
 	err = scan(&s.ID, &s.List, &address, &s.Name, &mode, &state, &s.EachFrom, &s.Action, &s.OwnPosts, &s.Duplicates,
-		&s.Ack, &s.Language, &s.Posts, &joined)
+		&s.Ack, &s.Language, &s.Posts, &joined, &vacation)
 	if err != nil {
 		return s, err
 	}
 	s.Mode, s.State, s.Joined = lists.Mode(mode), lists.State(state), fromMillis(joined)
+	s.Vacation = fromMillis(vacation)
 	s.Address, err = mail.ParseAddress(address)
 	return s, err
 }
@@ -143,9 +145,38 @@ func (tx *Tx) AddSubscriptions(l lists.ID, subs []lists.Subscription) (added int
 // SaveSubscription writes a subscription's options.
 func (tx *Tx) SaveSubscription(s lists.Subscription) error {
 	n, err := tx.exec(`UPDATE subscriptions SET name = ?, mode = ?, state = ?, each_from = ?, action = ?, own_posts = ?,
-		duplicates = ?, ack = ?, language = ? WHERE id = ?`, s.Name, string(s.Mode), string(s.State), s.EachFrom, s.Action,
-		b2i(s.OwnPosts), b2i(s.Duplicates), b2i(s.Ack), s.Language, s.ID)
+		duplicates = ?, ack = ?, language = ?, vacation_until = ? WHERE id = ?`, s.Name, string(s.Mode), string(s.State), s.EachFrom, s.Action,
+		b2i(s.OwnPosts), b2i(s.Duplicates), b2i(s.Ack), s.Language, millis(s.Vacation), s.ID)
 	return errors.Join(err, ifErr(err == nil && n == 0, ErrNotFound))
+}
+
+// VacationsOver are subscriptions whose vacation is over by the transaction's Now, up to limit. Uses
+// subscriptions_on_vacation.
+func (tx *Tx) VacationsOver(limit int) (out []lists.Subscription, err error) {
+	err = tx.each(`SELECT `+subColumns+` FROM subscriptions WHERE vacation_until > 0 AND vacation_until <= ?
+		ORDER BY list_id, id LIMIT ?`, []any{tx.Now.UnixMilli(), limit}, func(scan func(...any) error) error {
+		s, err := scanSub(scan)
+		out = append(out, s)
+		return err
+	})
+	return out, err
+}
+
+// MoveSubscription gives a subscription another address; ErrExists if that has one in the list.
+func (tx *Tx) MoveSubscription(id int64, to mail.Address) error {
+	n, err := tx.exec(`UPDATE subscriptions SET address = ?, key = ?, domain = ? WHERE id = ?`, to.String(), to.Key(), to.Domain, id)
+	return errors.Join(err, ifErr(err == nil && n == 0, ErrNotFound))
+}
+
+// ForgetAddress removes what is kept of an address beside memberships and posts: consents, what it was asked, what waits
+// for its word.
+func (tx *Tx) ForgetAddress(a mail.Address) error {
+	for _, table := range []string{"consents", "asked", "confirmations", "noticed"} {
+		if _, err := tx.exec(`DELETE FROM `+table+` WHERE key = ?`, a.Key()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DeleteSubscription removes one.

@@ -139,6 +139,7 @@ func (d *demo) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	t.door.Auth = nil // it would ask the world's DNS
 	if err := d.populate(ctx, t); err != nil {
 		return errors.Join(err, t.db.Close())
 	}
@@ -355,12 +356,16 @@ The site stays up. Post a message of your own from another terminal, with either
   printf 'From: %[3]s\nTo: %[4]s\nSubject: Hello\n\nMy first post\n' |
     curl --crlf smtp://%[2]s --mail-from %[3]s --mail-rcpt %[4]s -T -
 
+Or join by mail, as a newcomer would; the question that comes back lies in the outbox:
+
+  swaks --server %[2]s --from newcomer@example.com --to pyug-join@%[6]s --header 'Subject: join' --body join
+
 The command line works on it, too:
 
   listd --config %[5]s list show %[4]s
   listd --config %[5]s queue ls
 
-Ctrl-C ends the demo`, d.outbox, d.address(), demoAuthor, demoList, filepath.Join(d.dir, "listd.toml"))
+Ctrl-C ends the demo`, d.outbox, d.address(), demoAuthor, demoList, filepath.Join(d.dir, "listd.toml"), demoDomain)
 	if !d.keep {
 		fmt.Fprint(d.app.out, " and removes its folder")
 	}

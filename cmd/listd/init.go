@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"listd/config"
+	"listd/mailauth"
 )
 
 func (a *app) initCommand() *cobra.Command {
@@ -77,21 +78,27 @@ func (a *app) init(ctx context.Context, path string, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
+	var keys []mailauth.Key
 	_, err = f.Write(config.Template(cfg))
 	if err = errors.Join(err, f.Close()); err == nil {
 		var t *site
 		if t, err = openSite(ctx, here, migrate, a.errs); err == nil {
+			keys, err = addKeys(ctx, t.db, here.Hostname)
 			t.close()
 		}
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
-	return a.printInit(path, here)
+	return a.printInit(path, here, keyRecords(keys))
 }
 
 // dnsRecord is one to set for the domain.
 type dnsRecord struct{ name, kind, value, why string }
+
+func (r dnsRecord) object() object {
+	return object{{"name", r.name}, {"type", r.kind}, {"value", r.value}, {"why", r.why}}
+}
 
 func dnsRecords(domain string) []dnsRecord {
 	return []dnsRecord{
@@ -104,7 +111,7 @@ func dnsRecords(domain string) []dnsRecord {
 	}
 }
 
-func (a *app) printInit(path string, cfg config.Config) error {
+func (a *app) printInit(path string, cfg config.Config, keys []dnsRecord) error {
 	listd := "listd"
 	if wd, err := os.Getwd(); err != nil || filepath.Join(wd, "listd.toml") != path {
 		listd += " --config " + path
@@ -118,15 +125,13 @@ func (a *app) printInit(path string, cfg config.Config) error {
 		{listd + " member import pyug@" + cfg.Hostname + " members.csv", "its members: an address a line, or CSV"},
 		{listd + " serve", "runs the server"},
 	}
-	records := dnsRecords(cfg.Hostname)
+	records := append(dnsRecords(cfg.Hostname), keys...)
 	var commands []string
 	for _, n := range next {
 		commands = append(commands, n[0])
 	}
 	return a.print(object{{"domain", cfg.Hostname}, {"config", path}, {"database", cfg.Database},
-		{"dns", objects(records, func(r dnsRecord) object {
-			return object{{"name", r.name}, {"type", r.kind}, {"value", r.value}, {"why", r.why}}
-		})}, {"next", commands}},
+		{"dns", objects(records, dnsRecord.object)}, {"next", commands}},
 		func(w io.Writer) {
 			fmt.Fprintf(w, "Written: %s\n         %s\n\n", path, cfg.Database)
 			fmt.Fprintf(w, "Set these DNS records:\n\n")

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -22,8 +23,10 @@ import (
 	"listd/config"
 	"listd/inbound"
 	"listd/queue"
+	"listd/roster"
 	"listd/smtp"
 	"listd/task"
+	"listd/web"
 )
 
 // node is a site that is running: it takes mail, carries it, and does what is due.
@@ -37,6 +40,8 @@ type node struct {
 		Close()
 	}
 	doors []door
+	pages net.Listener
+	http  *http.Server // nil: no pages
 }
 
 // door is a listener and what is spoken there.
@@ -61,17 +66,51 @@ func newNode(t *site) (*node, error) {
 		return nil, err
 	}
 	holder := chance()
-	n.worker = &queue.Worker{DB: t.db, Sender: n.sender, Out: t.out, Minter: t.minter, Log: t.log,
+	n.worker = &queue.Worker{DB: t.db, Sender: n.sender, Out: t.out, Log: t.log,
+		Press:  queue.Press{Minter: t.minter, URL: t.cfg.HTTP.URL, Signer: (&signers{db: t.db, log: t.log}).of},
 		Holder: int64(binary.BigEndian.Uint64(holder[:])>>1 | 1),
 		Memory: outMemory(c), Parallel: t.cfg.Delivery.Workers, PerDestination: t.cfg.Delivery.PerDestination}
 	sweeper := queue.Sweeper{LogKept: time.Duration(t.cfg.Delivery.LogDays) * 24 * time.Hour}
 	n.tasks = &task.Runner{DB: t.db, Log: t.log,
-		Steps:    map[string]task.Step{queue.FanOutKind: t.out.FanOut, inbound.ExpireKind: t.door.Expire, queue.SweepKind: sweeper.Sweep},
-		Planners: []task.Planner{t.door.Plan, sweeper.Plan}}
+		Steps: map[string]task.Step{queue.FanOutKind: t.out.FanOut, inbound.ExpireKind: t.door.Expire, queue.SweepKind: sweeper.Sweep,
+			inbound.RuleKind: t.door.CarryOut, roster.VacationKind: t.books.EndVacations},
+		Planners: []task.Planner{t.door.Plan, sweeper.Plan, t.books.Plan}}
 	if !t.cfg.Postgres() {
 		t.door.Room = roomOn(filepath.Dir(t.cfg.Database))
 	}
 	return n, n.listen()
+}
+
+// openPages opens the pages' door, if the world is told of it.
+func (n *node) openPages() error {
+	if n.cfg.HTTP.URL == "" || n.cfg.HTTP.Listen == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", n.cfg.HTTP.Listen)
+	if err != nil {
+		return portError(n.cfg.HTTP.Listen, err)
+	}
+	s := &web.Site{Books: n.books, Door: n.door, Hostname: n.cfg.Hostname, Log: n.log, Now: n.db.Now}
+	n.pages = l
+	n.http = &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug)}
+	return nil
+}
+
+// servePages serves the pages until ctx ends.
+func (n *node) servePages(ctx context.Context) error {
+	if n.http == nil {
+		return nil
+	}
+	defer context.AfterFunc(ctx, func() {
+		late, cancel := context.WithTimeout(context.Background(), shutdown)
+		defer cancel()
+		_ = n.http.Shutdown(late) // what is not done by then is not done
+	})()
+	if err := n.http.Serve(n.pages); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve pages: %w", err)
+	}
+	return nil
 }
 
 // outMemory is what of the message bytes in memory is for mail on its way out.
@@ -99,6 +138,9 @@ func (n *node) listen() error {
 			}
 			n.doors = append(n.doors, door{l, protocol})
 		}
+	}
+	if err := n.openPages(); err != nil {
+		return errors.Join(err, n.shut())
 	}
 	return nil
 }
@@ -138,6 +180,7 @@ func (n *node) run(ctx context.Context) error {
 	for _, d := range n.doors {
 		g.Go(func() error { return n.server.Serve(ctx, d.Listener, d.protocol) })
 	}
+	g.Go(func() error { return n.servePages(ctx) })
 	g.Go(func() error { n.db.Listen(ctx); return nil })
 	g.Go(func() error { n.tasks.Run(ctx); return nil })
 	g.Go(func() error { return n.worker.Run(ctx) })
@@ -224,6 +267,10 @@ func (n *node) logStart() {
 	if n.cfg.Delivery.Relay != "" {
 		way = "relay " + n.cfg.Delivery.Relay
 	}
+	pages := "none"
+	if n.pages != nil {
+		pages = n.pages.Addr().String()
+	}
 	n.log.Info("listd serves", slog.String("version", version), slog.String("hostname", n.cfg.Hostname),
-		slog.String("listen", strings.Join(at, " ")), slog.String("delivery", way))
+		slog.String("listen", strings.Join(at, " ")), slog.String("delivery", way), slog.String("pages", pages))
 }

@@ -77,6 +77,7 @@ func params(dir string, setup func(*testscript.Env)) testscript.Params {
 			"code":    command((*world).code),
 			"capture": command((*world).capture),
 			"until":   command((*world).until),
+			"http":    command((*world).http),
 		},
 	}
 }

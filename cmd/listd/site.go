@@ -15,8 +15,10 @@ import (
 	"listd/inbound"
 	"listd/lists"
 	"listd/mail"
+	"listd/mailauth"
 	"listd/queue"
 	"listd/roster"
+	"listd/smtp"
 	"listd/store"
 )
 
@@ -67,8 +69,9 @@ func openSite(ctx context.Context, cfg config.Config, s schema, logs io.Writer) 
 		return nil, errors.Join(err, db.Close())
 	}
 	t.out = queue.Out{Relay: cfg.Delivery.Relay != "", GiveUpAfter: time.Duration(cfg.Delivery.GiveUpAfter)}
-	t.books = &roster.Books{DB: db, Out: t.out, Hostname: cfg.Hostname, Chance: chance}
+	t.books = &roster.Books{DB: db, Out: t.out, Minter: t.minter, Hostname: cfg.Hostname, URL: cfg.HTTP.URL, Chance: chance}
 	t.door = &inbound.Door{DB: db, Out: t.out, Books: t.books, Minter: t.minter, Log: t.log, Hostname: cfg.Hostname,
+		Auth:    &mailauth.Verifier{Resolver: smtp.NewResolver(cfg.DNS.Resolver), Now: db.Now},
 		MaxSize: int64(cfg.SMTP.MaxMessageSize), Chance: chance}
 	if cfg.Owner != "" {
 		if t.door.Owner, err = mail.ParseAddress(cfg.Owner); err != nil {

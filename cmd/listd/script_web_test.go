@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// http asks for a page: `http GET URL`, or `http POST URL FORM` for a form as a browser encodes it, or as multipart with
+// `http POST URL FORM multipart`. It prints the status, the fields of the head and the page.
+func (w *world) http(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: http METHOD URL [FORM [multipart]]")
+	}
+	var body io.Reader
+	kind := ""
+	switch {
+	case len(args) == 3:
+		body, kind = strings.NewReader(args[2]), "application/x-www-form-urlencoded"
+	case len(args) == 4:
+		name, value, _ := strings.Cut(args[2], "=")
+		body = strings.NewReader("--b\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n--b--\r\n")
+		kind = "multipart/form-data; boundary=b"
+	}
+	r, err := http.NewRequest(args[0], args[1], body)
+	ts.Check(err)
+	if kind != "" {
+		r.Header.Set("Content-Type", kind)
+	}
+	client := http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	answer, err := client.Do(r)
+	ts.Check(err)
+	page, err := io.ReadAll(answer.Body)
+	ts.Check(err)
+	ts.Check(answer.Body.Close())
+	_, err = fmt.Fprintf(ts.Stdout(), "%s\n", answer.Status)
+	ts.Check(err)
+	ts.Check(answer.Header.Write(ts.Stdout()))
+	_, err = fmt.Fprintf(ts.Stdout(), "\n%s", page)
+	ts.Check(err)
+}

@@ -1,0 +1,170 @@
+// Package web serves pages to people and one-click to their mail providers. It needs no JavaScript, sets no cookie, and
+// keeps nothing: whoever has a token may do what it is for. A GET shows, and never acts; mail scanners follow links.
+//
+// Enter with Site.Handler. RFC 2369 section 3.2, RFC 8058 (one-click), RFC 9110.
+package web
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"html/template"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"listd/inbound"
+	"listd/roster"
+)
+
+// Site is what the pages are about. Its fields are set before Handler.
+type Site struct {
+	Books    *roster.Books
+	Door     *inbound.Door
+	Hostname string
+	Log      *slog.Logger
+	Now      func() time.Time
+
+	guesses guesses
+}
+
+//go:embed pages
+var files embed.FS
+
+var pages = template.Must(template.ParseFS(files, "pages/*.html"))
+
+// Handler is all of the site's pages.
+func (s *Site) Handler() http.Handler {
+	m := http.NewServeMux()
+	m.HandleFunc("GET /{$}", s.home)
+	m.HandleFunc("GET /style.css", s.style)
+	m.HandleFunc("GET /leave/{token}", s.guarded(s.leavePage))
+	m.HandleFunc("POST /leave/{token}", s.guarded(s.leave))
+	m.HandleFunc("GET /confirm/{token}", s.guarded(s.confirmPage))
+	m.HandleFunc("POST /confirm/{token}", s.guarded(s.confirm))
+	m.HandleFunc("GET /moderate/{token}", s.guarded(s.moderatePage))
+	m.HandleFunc("POST /moderate/{token}", s.guarded(s.moderate))
+	return s.wrap(m)
+}
+
+// maxBody bounds what a form may carry, in bytes.
+const maxBody = 64 << 10
+
+// wrap gives every answer its protective fields, bounds what is read, and survives a panic.
+func (s *Site) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer") // the address of a page is its token
+		h.Set("X-Robots-Tag", "noindex")
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				s.Log.LogAttrs(r.Context(), slog.LevelError, "panic in a page", slog.Any("panic", p))
+				http.Error(w, "Something went wrong on our side; please try again later.", http.StatusInternalServerError)
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// page is what a template shows.
+type page struct {
+	Title    string
+	Hostname string
+	Data     any
+}
+
+func (s *Site) show(w http.ResponseWriter, r *http.Request, status int, name, title string, data any) {
+	var b bytes.Buffer
+	if err := pages.ExecuteTemplate(&b, name, page{title, s.Hostname, data}); err != nil {
+		s.Log.LogAttrs(r.Context(), slog.LevelError, "page", slog.String("name", name), slog.Any("error", err))
+		http.Error(w, "Something went wrong on our side; please try again later.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // the reader may be gone
+}
+
+// message is the page that says one thing.
+type message struct{ Text, More string }
+
+func (s *Site) say(w http.ResponseWriter, r *http.Request, status int, title, text, more string) {
+	s.show(w, r, status, "message.html", title, message{text, more})
+}
+
+// fail answers an error: what a token no longer means is the reader's to know, all else is ours.
+func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case errors.Is(err, roster.ErrToken):
+		s.guesses.miss(addressOf(r), s.Now())
+		s.say(w, r, http.StatusNotFound, "This link has done its work",
+			"Nothing waits behind this link: it was used already, it has expired, or it was cut off on its way to you.",
+			"If you meant to join or leave a list, write to its address; the mails of the list say how.")
+	case errors.Is(err, inbound.ErrSettled):
+		s.say(w, r, http.StatusConflict, "Handled already", "Somebody has decided about this already.", "There is nothing left to do.")
+	case errors.Is(err, context.Canceled):
+	default:
+		s.Log.LogAttrs(r.Context(), slog.LevelError, "page", slog.String("path", r.Pattern), slog.Any("error", err))
+		s.say(w, r, http.StatusInternalServerError, "Trouble on our side", "This did not work, and it is not your fault.", "Please try again later.")
+	}
+}
+
+// guarded refuses those who guess: a token is found in a mail, not by trying.
+func (s *Site) guarded(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if wait := s.guesses.blocked(addressOf(r), s.Now()); wait {
+			w.Header().Set("Retry-After", "600")
+			s.say(w, r, http.StatusTooManyRequests, "Please wait", "Too many links from your address did not lead anywhere.", "Try again in ten minutes.")
+			return
+		}
+		next(w, r)
+	}
+}
+
+// addressOf is who asks. Behind a proxy on this machine it is whom the proxy names last.
+func addressOf(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	ip, _ := netip.ParseAddr(host) // the zero Addr stands for nobody in particular
+	ip = ip.Unmap()
+	if !ip.IsLoopback() {
+		return ip
+	}
+	all := r.Header.Values("X-Forwarded-For")
+	if len(all) == 0 {
+		return ip
+	}
+	last := all[len(all)-1]
+	if via, err := netip.ParseAddr(strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])); err == nil {
+		return via.Unmap()
+	}
+	return ip
+}
+
+// asker is the evidence of what somebody did on a page.
+func asker(r *http.Request) roster.Asker {
+	ip := addressOf(r).String()
+	return roster.Asker{How: "link", Source: ip, Origin: ip}
+}
+
+func (s *Site) home(w http.ResponseWriter, r *http.Request) {
+	s.say(w, r, http.StatusOK, s.Hostname, "This server carries mailing lists.", "Their addresses and how to join them are told by the people who run them.")
+}
+
+func (s *Site) style(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "public, max-age=86400")
+	http.ServeFileFS(w, r, files, "pages/style.css")
+}
