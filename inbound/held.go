@@ -264,6 +264,9 @@ func (d *Door) Expire(ctx context.Context, _ task.Task) (task.Commit, error) {
 		if len(due) == expireChunk {
 			return task.Next{}, nil
 		}
+		if err := d.remind(tx); err != nil {
+			return task.Next{}, err
+		}
 		gone, err := tx.SweepIntake(tx.Now.Add(-intakeKept), 1000)
 		if err != nil {
 			return task.Next{}, err
@@ -271,4 +274,55 @@ func (d *Door) Expire(ctx context.Context, _ task.Task) (task.Commit, error) {
 		_, err = tx.SweepNoticed(tx.Now.Add(-2 * strangersHear))
 		return task.Next{Done: gone < 1000}, err
 	}, nil
+}
+
+// maxReminded bounds how many waiting things reminders look at, and name.
+const maxReminded = 1000
+
+// remind tells the moderators of each list once a day what has waited for a day or longer.
+func (d *Door) remind(tx *store.Tx) error {
+	all, err := tx.HeldOf(0, maxReminded)
+	if err != nil {
+		return err
+	}
+	waiting := map[lists.ID][]string{}
+	var order []lists.ID
+	for _, h := range all {
+		if h.At.After(tx.Now.Add(-24 * time.Hour)) {
+			continue
+		}
+		if waiting[h.List] == nil {
+			order = append(order, h.List)
+		}
+		waiting[h.List] = append(waiting[h.List], fmt.Sprintf("%d  %s: %s", h.ID, h.Sender, subjectOf(h.Subject)))
+	}
+	for _, id := range order {
+		l, err := tx.List(id)
+		if err != nil {
+			return err
+		}
+		if !l.Policy.NotifyModerators {
+			continue
+		}
+		due, err := tx.Notice(id, "", "held_waiting", 23*time.Hour) // the task comes once an hour
+		if err != nil {
+			return err
+		}
+		if !due {
+			continue
+		}
+		governors, err := tx.RoleHolders(id, lists.Owner|lists.Moderator)
+		if err != nil {
+			return err
+		}
+		var to []mail.Address
+		for _, g := range governors {
+			to = append(to, g.Address)
+		}
+		if err := d.Books.Notify(tx, l, roster.Notice{Name: "held_waiting", To: to, Words: lists.Words{
+			"count": strconv.Itoa(len(waiting[id])), "waiting": strings.Join(waiting[id], "\n")}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
