@@ -231,7 +231,9 @@ func (a *app) memberShow() *cobra.Command {
 			}
 			return a.with(c.Context(), func(t *site) error {
 				var m lists.Member
+				var agreed []store.Consent
 				if err := t.db.View(c.Context(), func(tx *store.Tx) error {
+					agreed = nil
 					l, err := findList(tx, addr)
 					if err != nil {
 						return err
@@ -239,14 +241,33 @@ func (a *app) memberShow() *cobra.Command {
 					if m, err = tx.Member(l.ID, who); errors.Is(err, store.ErrNotFound) {
 						err = fmt.Errorf("%s %w", who, roster.ErrNoMember)
 					}
+					if err != nil {
+						return err
+					}
+					all, err := tx.Consents(who)
+					for _, c := range all {
+						if c.List == l.ID {
+							agreed = append(agreed, c)
+						}
+					}
 					return err
 				}); err != nil {
 					return err
 				}
-				o := memberObject(m)
+				o := append(memberObject(m), pair{"consents", objects(agreed, consentObject)})
 				return a.print(o, func(w io.Writer) {
 					var rows [][2]string
 					for _, p := range o {
+						if p.key == "consents" {
+							for i, c := range agreed {
+								name := "consent"
+								if i > 0 {
+									name = ""
+								}
+								rows = append(rows, [2]string{name, fmt.Sprintf("%s, %s by %s (%s)", clockTime(c.At), c.Act, c.How, c.Source)})
+							}
+							continue
+						}
 						v := fmt.Sprint(p.value)
 						if p.key == "joined" && m.Sub != nil {
 							v = clockTime(m.Sub.Joined)
@@ -260,6 +281,10 @@ func (a *app) memberShow() *cobra.Command {
 			})
 		},
 	}
+}
+
+func consentObject(c store.Consent) object {
+	return object{{"at", jsonTime(c.At)}, {"act", c.Act}, {"how", c.How}, {"source", c.Source}}
 }
 
 // memberObject is a member as --json shows them. Who governs and does not receive has the mode -, and no options.
