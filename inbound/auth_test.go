@@ -85,6 +85,9 @@ func TestProof(t *testing.T) {
 		if got := (&Door{}).proofOf(a, &job{rcpt: []int{0}}); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
+		if got := (&Door{}).proofOf(a, &job{rcpt: []int{0}, place: place{site: true}}); got > vouched {
+			t.Errorf("%s: at the site's address, where it could be replayed: %d", c.name, got)
+		}
 	}
 }
 
