@@ -23,6 +23,7 @@ type dialect interface {
 	skipLocked() string   // ends a sub-select that picks rows to claim
 	forUpdate() string    // ends a SELECT whose rows are about to change
 	bigint() string       // a parameter in a VALUES row that must be known as a number
+	words() wordIndex
 }
 
 type sqlite struct{}
@@ -35,6 +36,7 @@ func (sqlite) again(error) bool                  { return false }
 func (sqlite) skipLocked() string                { return "" }
 func (sqlite) forUpdate() string                 { return "" }
 func (sqlite) bigint() string                    { return "?" }
+func (sqlite) words() wordIndex                  { return fts{} }
 
 func (sqlite) mapError(err error) error {
 	var e *sqlitedriver.Error
@@ -53,6 +55,7 @@ func (postgres) viewIsolation() sql.IsolationLevel { return sql.LevelRepeatableR
 func (postgres) skipLocked() string                { return "FOR UPDATE SKIP LOCKED" }
 func (postgres) forUpdate() string                 { return "FOR UPDATE" }
 func (postgres) bigint() string                    { return "CAST(? AS BIGINT)" }
+func (postgres) words() wordIndex                  { return tsv{} }
 
 // again knows a serialization failure and a deadlock (PostgreSQL, appendix A).
 func (postgres) again(err error) bool {

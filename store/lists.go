@@ -139,10 +139,16 @@ func (tx *Tx) RenameList(id lists.ID, to mail.Address) error {
 	return err
 }
 
-// DeleteList removes a list with its members, posts and held mail. Mail already on its way still goes out.
+// DeleteList removes a list with its members, posts and their words, and held mail. Mail already on its way still goes out.
 func (tx *Tx) DeleteList(id lists.ID) error {
 	n, err := tx.exec(`DELETE FROM lists WHERE id = ?`, id)
-	return errors.Join(err, ifErr(err == nil && n == 0, ErrNotFound))
+	if err != nil || n == 0 {
+		return errors.Join(err, ifErr(err == nil, ErrNotFound))
+	}
+	for dropped := 1; dropped > 0 && err == nil; {
+		dropped, err = tx.DropWordsOf(id, 1000)
+	}
+	return err
 }
 
 // TakeSeq takes the list's next Seq if its version is still the one the verdict was made for; ErrNotFound if the
@@ -151,28 +157,6 @@ func (tx *Tx) TakeSeq(id lists.ID, version int64) (seq lists.Seq, err error) {
 	err = tx.get(`UPDATE lists SET last_seq = last_seq + 1 WHERE id = ? AND version = ? RETURNING last_seq`,
 		[]any{id, version}, &seq)
 	return seq, err
-}
-
-// Post is a row of posts.
-type Post struct {
-	List    lists.ID
-	Seq     lists.Seq
-	Message MessageID
-	MsgID   string // without brackets
-	Subject string // decoded
-	Author  string // header form, decoded
-	Date    time.Time
-	Size    int64
-	Hidden  bool
-	Origin  string // posted or imported
-}
-
-// AddPost files a post.
-func (tx *Tx) AddPost(p Post) error {
-	_, err := tx.exec(`INSERT INTO posts (list_id, seq, message_id, msgid, subject, author, date, filed_at, size, hidden, origin)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, p.List, p.Seq, p.Message, p.MsgID, p.Subject, p.Author,
-		p.Date.UnixMilli(), tx.Now.UnixMilli(), p.Size, b2i(p.Hidden), p.Origin)
-	return err
 }
 
 // Intake is what came in for a list and what became of it.

@@ -169,9 +169,9 @@ func (tx *Tx) MoveSubscription(id int64, to mail.Address) error {
 }
 
 // ForgetAddress removes what is kept of an address beside memberships and posts: consents, what it was asked, what waits
-// for its word.
+// for its word, how it signed in.
 func (tx *Tx) ForgetAddress(a mail.Address) error {
-	for _, table := range []string{"consents", "asked", "confirmations", "noticed"} {
+	for _, table := range []string{"consents", "asked", "confirmations", "noticed", "users"} {
 		if _, err := tx.exec(`DELETE FROM `+table+` WHERE key = ?`, a.Key()); err != nil {
 			return err
 		}
@@ -195,6 +195,13 @@ func (tx *Tx) CountPost(subscription int64) error {
 func (tx *Tx) CountMembers(l lists.ID) (n int64, err error) {
 	err = tx.get(`SELECT COUNT(*) FROM subscriptions WHERE list_id = ?`, []any{l}, &n)
 	return n, err
+}
+
+// Governs reports whether an address has a role on any list.
+func (tx *Tx) Governs(a mail.Address) (bool, error) {
+	var n int
+	err := tx.get(`SELECT COUNT(*) FROM roles WHERE key = ? AND roles <> 0`, []any{a.Key()}, &n)
+	return n > 0, err
 }
 
 // SubscriptionsOf are an address's subscriptions in all lists. Uses subscriptions_by_key.

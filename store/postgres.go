@@ -60,11 +60,11 @@ func (db *DB) listenOnce(ctx context.Context) {
 	if _, err := conn.Exec(ctx, `LISTEN listd`); err != nil {
 		return
 	}
-	db.Wake(Deliveries | Tasks) // what came while nobody listened
+	db.Wake(Deliveries | Tasks | Filed) // what came while nobody listened
 	for {
 		if _, err := conn.WaitForNotification(ctx); err != nil {
 			return
 		}
-		db.Wake(Deliveries | Tasks)
+		db.Wake(Deliveries | Tasks | Filed)
 	}
 }

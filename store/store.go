@@ -47,7 +47,7 @@ type DB struct {
 	closed  sync.Once
 	pool    *pgxpool.Pool    // PostgreSQL: what read draws on
 	rebound sync.Map         // PostgreSQL: query with ? → query with $n
-	wake    [2]chan struct{} // for each kind of Work; closed and replaced by Wake
+	wake    [3]chan struct{} // for each kind of Work; closed and replaced by Wake
 	wakeMu  sync.Mutex
 	url     string
 	path    string // SQLite: url, absolute
@@ -56,7 +56,7 @@ type DB struct {
 
 // Open opens the database at o.URL; a SQLite file that is missing is created, empty. It does not migrate.
 func Open(ctx context.Context, o Options) (*DB, error) {
-	db := &DB{clock: o.Clock, url: o.URL, wake: [2]chan struct{}{make(chan struct{}), make(chan struct{})}}
+	db := &DB{clock: o.Clock, url: o.URL, wake: [3]chan struct{}{make(chan struct{}), make(chan struct{}), make(chan struct{})}}
 	if db.clock == nil {
 		db.clock = time.Now
 	}
@@ -294,6 +294,7 @@ type Work uint8
 const (
 	Deliveries Work = 1 << iota
 	Tasks
+	Filed // posts that nobody has read yet
 )
 
 // Wake tells whoever waits on Woken in this process that there may be something to do.

@@ -1,0 +1,67 @@
+package store
+
+import (
+	"strings"
+	"time"
+
+	"listd/lists"
+)
+
+// Number is what a mailbox needs to know of each of its posts.
+type Number struct {
+	Seq         lists.Seq
+	Size        int64 // bytes of the message
+	Date, Filed time.Time
+	Imported    bool
+}
+
+// Numbers are up to limit posts behind one that readers may see, by number.
+func (tx *Tx) Numbers(l lists.ID, after lists.Seq, limit int) (out []Number, err error) {
+	err = tx.each(`SELECT seq, size, date, filed_at, origin FROM posts WHERE list_id = ? AND seq > ? AND hidden = 0 ORDER BY seq LIMIT ?`,
+		[]any{l, after, limit}, func(scan func(...any) error) error {
+			var n Number
+			var date, filed int64
+			var origin string
+			err := scan(&n.Seq, &n.Size, &date, &filed, &origin)
+			n.Date, n.Filed, n.Imported = fromMillis(date), fromMillis(filed), origin != "posted"
+			out = append(out, n)
+			return err
+		})
+	return out, err
+}
+
+// SeqRange is a range of numbers, both ends included.
+type SeqRange struct{ First, Last lists.Seq }
+
+// CountPosts counts the posts that readers may see and the bytes of their messages; within some ranges only, if there
+// are any.
+func (tx *Tx) CountPosts(l lists.ID, within []SeqRange) (n, bytes int64, err error) {
+	where, args := "", []any{l}
+	for i, r := range within {
+		where += []string{" OR ", " AND ("}[b2i(i == 0)] + "seq BETWEEN ? AND ?"
+		args = append(args, r.First, r.Last)
+	}
+	if where != "" {
+		where += ")"
+	}
+	err = tx.get(`SELECT COUNT(*), COALESCE(SUM(size), 0) FROM posts WHERE list_id = ? AND hidden = 0`+where, args, &n, &bytes)
+	return n, bytes, err
+}
+
+// HeadsOf calls f with the heads of some posts of a list, at most 500 of them.
+func (tx *Tx) HeadsOf(l lists.ID, seqs []lists.Seq, f func(seq lists.Seq, head []byte)) error {
+	args := []any{l}
+	for _, s := range seqs {
+		args = append(args, s)
+	}
+	return tx.each(`SELECT p.seq, m.head FROM posts p JOIN messages m ON m.id = p.message_id WHERE p.list_id = ?
+		AND p.seq IN (`+strings.TrimSuffix(strings.Repeat("?, ", len(seqs)), ", ")+`)`, args, func(scan func(...any) error) error {
+		var seq lists.Seq
+		var head []byte
+		if err := scan(&seq, &head); err != nil {
+			return err
+		}
+		f(seq, head)
+		return nil
+	})
+}
