@@ -42,6 +42,7 @@ type job struct {
 	out     *prepared // what leaves, if the verdict is Accept
 	reply   mail.Reply
 	note    string // for the log
+	missed  int    // tokens that meant nothing
 }
 
 // Accept takes a message for every recipient, or refuses it. See smtp.Inbox.
@@ -71,6 +72,7 @@ func (d *Door) Accept(ctx context.Context, env mail.Envelope, data io.Reader) ([
 		if err != nil {
 			return nil, err
 		}
+		d.countMisses(a, jobs)
 		return d.replies(ctx, a, jobs), nil
 	}
 	return nil, fmt.Errorf("%w five times", archive.ErrChanged)
@@ -154,7 +156,7 @@ func (d *Door) decide(a *arrival, jobs []*job) {
 			continue
 		}
 		c := &lists.Case{List: j.list, Envelope: a.env, Message: a.m, From: j.author, Sender: j.sender, Aliases: j.aliases,
-			SiteMaxSize: d.MaxSize, Now: a.now}
+			Auth: facts(a.auth), SiteMaxSize: d.MaxSize, Now: a.now}
 		j.verdict = lists.Judge(rules, c)
 		taken = taken || j.verdict.Action != lists.Reject
 	}

@@ -2,6 +2,7 @@ package inbound
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"listd/lists"
@@ -36,6 +37,9 @@ func (d *Door) munge(a *arrival, l lists.List, out mail.Message) string {
 		return ""
 	}
 	policy := r.DMARC.Published.String()
+	if r.DMARC.Testing {
+		policy += " t=y" // RFC 9989 section 4.7: not to be applied, but a From is to be rewritten as if it were
+	}
 	why := "From is the list's, since " + r.DMARC.Author + " publishes p=" + policy
 	sig, ok := r.AuthorSignature()
 	switch {
@@ -64,4 +68,58 @@ func survives(sig mailauth.Signature, in, out mail.Message) bool {
 		}
 	}
 	return true
+}
+
+// commandFields are what commands, their author, their day and their address are read from: first those that a command
+// must have, or must be known not to have.
+var commandFields = []string{"from", "to", "date", "subject", "message-id", "cc", "content-type", "content-transfer-encoding"}
+
+// seals reports whether a signature covers all that a command is read from. A field that it does not cover may have been
+// added on the way, and so may a second one above the one that it covers (RFC 6376 section 8.15).
+func seals(sig mailauth.Signature, head []byte) bool {
+	if !sig.Aligned || !sig.WholeBody || !sig.Covers(commandFields[:5]...) {
+		return false
+	}
+	var seen []string
+	for f := range mail.Fields(head) {
+		name := strings.ToLower(f.Name)
+		if !slices.Contains(commandFields, name) {
+			continue
+		}
+		if slices.Contains(seen, name) || !sig.Covers(name) {
+			return false
+		}
+		seen = append(seen, name)
+	}
+	return true
+}
+
+// facts are what our checks have found, as rules of a list read it: our Authentication-Results without what the sender
+// words himself (reasons, selectors, tags), so that a rule about dmarc=pass finds a pass and nothing that looks like one.
+func facts(r mailauth.Results) string {
+	if r.SPF.Result == "" && r.DMARC.Result == "" {
+		return ""
+	}
+	about := func(word, property, domain string) string {
+		if domain == "" || strings.ContainsFunc(domain, func(c rune) bool { return c <= ' ' || strings.ContainsRune(`"();=\`, c) }) {
+			return word
+		}
+		return word + " " + property + "=" + domain
+	}
+	from := "smtp.mailfrom"
+	if r.SPF.Helo {
+		from = "smtp.helo"
+	}
+	out := []string{about("spf="+string(r.SPF.Result), from, r.SPF.Domain)}
+	for _, s := range r.DKIM {
+		out = append(out, about("dkim="+string(s.Result), "header.d", s.Domain))
+	}
+	if len(r.DKIM) == 0 {
+		out = append(out, "dkim="+string(mailauth.None))
+	}
+	dmarc := "dmarc=" + string(r.DMARC.Result)
+	if r.DMARC.Domain != "" {
+		dmarc += " (p=" + strings.ToUpper(r.DMARC.Published.String()) + ")"
+	}
+	return strings.Join(append(out, about(dmarc, "header.from", r.DMARC.Author)), "; ")
 }

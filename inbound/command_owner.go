@@ -125,6 +125,11 @@ func (s *session) people(c lists.Command, l lists.List) error {
 }
 
 func (s *session) configure(c lists.Command, l lists.List) error {
+	// As it stands now: an earlier command of the same mail, or somebody else, may have changed it since it was gathered.
+	l, err := s.tx.LockList(l.ID)
+	if err != nil {
+		return err
+	}
 	check := l.Policy
 	if err := check.Set(c.Key, c.Value); err != nil {
 		s.say(c, "%v", err)

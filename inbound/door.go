@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"listd/lists"
 	"listd/mail"
@@ -33,6 +34,8 @@ type Door struct {
 	MaxSize  int64              // bytes of a message
 	Chance   func() [8]byte
 	Room     func() error // whether the disk has room for more; nil: always. What it says is for the log
+
+	guesses guesses
 }
 
 // place is what an address of ours means.
@@ -103,6 +106,9 @@ func (d *Door) Check(ctx context.Context, env mail.Envelope, to mail.Rcpt) error
 	}
 	if err := d.room(ctx); err != nil {
 		return err
+	}
+	if slices.ContainsFunc(lists.Routes(to.Local), guessable) && d.guesses.blocked(source(env), d.DB.Now()) {
+		return errGuessing // before anything is looked up
 	}
 	var p place
 	err := d.DB.View(ctx, func(tx *store.Tx) (err error) {

@@ -12,6 +12,7 @@ import (
 	"listd/archive"
 	"listd/lists"
 	"listd/mail"
+	"listd/mailauth"
 	"listd/roster"
 	"listd/store"
 	"listd/task"
@@ -40,12 +41,21 @@ type Judge struct {
 // counts, and the other moderators are told.
 func (d *Door) Rule(ctx context.Context, id store.HeldID, r lists.Ruling, by Judge) (store.Held, error) {
 	var h store.Held
+	var auth *mailauth.Results
 	for range 5 {
 		a, j, err := d.gatherHeld(ctx, id, &h)
 		if err != nil {
 			return h, err
 		}
 		if r.Action == lists.Accept && h.Kind == heldPost {
+			// What counts is what those behind us will find: keys and policies may have changed while it waited.
+			if auth == nil && d.Auth != nil {
+				now := d.Auth.Verify(ctx, a.env, a.m)
+				auth = &now
+			}
+			if auth != nil {
+				a.auth = *auth
+			}
 			if j.out, err = d.prepare(a, j.list, j.list.LastSeq+1); err != nil {
 				return h, err
 			}

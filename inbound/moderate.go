@@ -51,7 +51,7 @@ func (d *Door) moderate(tx *store.Tx, a *arrival, j *job) error {
 	}
 	who, id, err := d.Books.Moderator(tx, j.target.Token)
 	if errors.Is(err, roster.ErrToken) {
-		j.note = "no such token"
+		j.note, j.missed = "no such token", 1
 		return nil
 	}
 	if err != nil {

@@ -89,7 +89,7 @@ func (d *Door) prepare(a *arrival, l lists.List, seq lists.Seq) (*prepared, erro
 
 // recordOne writes what follows for one job and sets its reply. It may run more than once.
 func (d *Door) recordOne(tx *store.Tx, a *arrival, j *job, keep func() (store.MessageID, error)) error {
-	j.reply, j.note = queued(a), ""
+	j.reply, j.note, j.missed = queued(a), "", 0
 	if j.site {
 		if j.commands {
 			return d.obey(tx, a, j)
@@ -107,6 +107,8 @@ func (d *Door) recordOne(tx *store.Tx, a *arrival, j *job, keep func() (store.Me
 		return nil
 	}
 	switch {
+	case guessable(j.target) && d.guesses.blocked(source(a.env), a.now):
+		in.Outcome, j.note = "discarded", "a token from where many mean nothing" // it came to no RCPT, where it would have been refused
 	case j.target.Kind == lists.ToBounces:
 		in.Outcome, err = "bounce", d.bounce(tx, a, j, keep)
 	case j.target.Kind == lists.ToLeave && j.target.Token != "":
@@ -264,7 +266,7 @@ func (d *Door) bounce(tx *store.Tx, a *arrival, j *job, keep func() (store.Messa
 func (d *Door) leave(tx *store.Tx, a *arrival, j *job) error {
 	subscription, ok := d.Minter.ReadLeave(j.target.Token)
 	if !ok {
-		j.note = "no such token"
+		j.note, j.missed = "no such token", 1
 		return nil
 	}
 	who, err := d.Books.LeaveNow(tx, j.list, subscription, roster.Asker{How: "mail", Source: a.trace, Origin: origin(a), Told: a.msgID})
@@ -317,8 +319,12 @@ func attached(m mail.Message) []mail.Attachment {
 	if m.Size() > maxAttached {
 		return nil
 	}
-	raw := append(append(append([]byte(nil), m.Head...), "\r\n"...), m.Body...)
-	return []mail.Attachment{{Type: "message/rfc822", Name: "held.eml", Body: raw}}
+	return []mail.Attachment{{Type: "message/rfc822", Name: "held.eml", Body: inOnePiece(m)}}
+}
+
+// inOnePiece is a message in one piece.
+func inOnePiece(m mail.Message) []byte {
+	return append(append(append(make([]byte, 0, m.Size()), m.Head...), "\r\n"...), m.Body...)
 }
 
 // answer sends a notice instead of distributing a post: a command that was sent to the list.

@@ -26,6 +26,7 @@ const (
 	VerbShow      Verb = "show"      // the member settings
 	VerbMe        Verb = "me"        // all that is known of the sender
 	VerbForget    Verb = "forget"    // and its deletion
+	VerbPassword  Verb = "password"  // an app password: Value its label; Key "remove" takes it back
 	VerbInvite    Verb = "invite"    // Args: addresses; Name, if it is one
 	VerbGet       Verb = "get"       // Args: numbers of posts, or ranges such as 3-9
 	VerbIndex     Verb = "index"     // Args: perhaps a range

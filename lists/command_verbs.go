@@ -42,6 +42,7 @@ func verbTable() []verbRow {
 		{VerbShow, "show", grammar.onList},
 		{VerbMe, "me", grammar.bare},
 		{VerbForget, "forget", grammar.forget},
+		{VerbPassword, "password", grammar.password},
 		{VerbInvite, "invite inv", grammar.people},
 		{VerbGet, "get", grammar.numbers},
 		{VerbIndex, "index ind", grammar.index},
@@ -265,6 +266,26 @@ func (g grammar) help(c Command, args []string) []Command {
 			return nil
 		}
 	}
+	return []Command{c}
+}
+
+// password reads "password", "password new LABEL" and "password remove LABEL".
+func (g grammar) password(c Command, args []string) []Command {
+	if len(args) == 0 {
+		return []Command{c}
+	}
+	label := strings.Join(args[1:], " ")
+	switch strings.ToLower(args[0]) {
+	case "remove", "delete":
+		c.Key = "remove"
+	case "new":
+	default:
+		return nil
+	}
+	if len(args) > 5 || len(label) > 60 || c.Key != "" && label == "" {
+		return nil
+	}
+	c.Value = label
 	return []Command{c}
 }
 

@@ -25,6 +25,7 @@ var noticeWords = Words{
 	"unknown": "what is this", "cut": "yes", "by": "moderator@example.org", "action": "accepted", "count": "3",
 	"waiting": "17  A subject\n18  Another", "members": "42", "description": "All about Python",
 	"link": "https://lists.example.org/confirm/abcdefghijklmnopqrst",
+	"site": "lists.example.org", "password": "abcdefgh-ijklmnop-qrstuvwx-yz234567", "label": "Thunderbird",
 }
 
 // languages are those that have notices, English first. The files of each are compared with the English ones, so that

@@ -32,6 +32,7 @@ type Case struct {
 	Sender      *Member        // who posts, if the list knows them (From first, then the envelope)
 	Banned      string         // the site's ban that fits the sender; empty if none. The list's own bans are in its Policy
 	Aliases     []mail.Address // further addresses the list has, such as those of before a rename
+	Auth        string         // who vouches for the post, as in "spf=pass smtp.mailfrom=a.org; dkim=none; dmarc=fail (p=REJECT) header.from=b.org"; empty: not known
 	SiteMaxSize int64          // bytes a message may have at this site; 0: any number
 	Now         time.Time
 
@@ -224,11 +225,20 @@ func emergency(c *Case) Verdict {
 	return hold("The moderators look at every post to %s for the time being.", c.List.Name())
 }
 
+// fits reports whether a header rule fits the post. Rules about Authentication-Results are about what this server has
+// found (RFC 8601 section 7.1): what others have written into the head, anybody can have written.
+func (c *Case) fits(r HeaderRule) bool {
+	if strings.EqualFold(r.Field, "Authentication-Results") {
+		return c.Auth != "" && r.Pattern.MatchString(c.Auth)
+	}
+	return r.Fits(c.Message.Head)
+}
+
 // headerRule asks the owner's rules in their order; the first that fits and does not hold ends it.
 func headerRule(c *Case) Verdict {
 	var held Verdict
 	for _, r := range c.List.Policy.HeaderRules {
-		if !r.Fits(c.Message.Head) {
+		if !c.fits(r) {
 			continue
 		}
 		reason := fmt.Sprintf("The field %s fits a rule of the list.", r.Field)

@@ -75,6 +75,9 @@ var (
 	newcomer      = memberWith(Subscription{Posts: 1})
 )
 
+// found is a case in which the checks have found this.
+func found(auth string) func(*Case) { return func(c *Case) { c.Auth = auth } }
+
 func set(kv ...string) map[string]string {
 	m := map[string]string{}
 	for i := 0; i < len(kv); i += 2 {
@@ -116,6 +119,13 @@ var ruleCases = []ruleCase{
 	{name: "header rule discards encoded", settings: set("header_rules", "discard Subject: größe"), subject: "=?utf-8?q?Gr=C3=B6=C3=9Fe?=", rule: "header_rule", action: Discard},
 	{name: "header rule accepts", settings: set("header_rules", "accept Subject: ^hello$\nreject Subject: .", "member_action", "reject"), rule: "header_rule", action: Accept},
 	{name: "header rule accepts after a hold", settings: set("header_rules", "hold To: pyug\naccept Subject: ."), rule: "header_rule", action: Hold},
+	{name: "header rule about what was found", settings: set("header_rules", "hold authentication-results: dmarc=fail"),
+		edit: found("spf=none; dkim=none; dmarc=fail (p=REJECT) header.from=example.org"), rule: "header_rule", action: Hold, says: "authentication-results"},
+	{name: "header rule and an accusation in another's name", settings: set("header_rules", "reject Authentication-Results: dmarc=fail"),
+		head: "Authentication-Results: mx.example.net; dmarc=fail\r\n", edit: found("spf=pass; dkim=none; dmarc=pass")},
+	{name: "header rule and a lie", settings: set("header_rules", "accept Authentication-Results: dmarc=pass", "member_action", "reject"),
+		head: "Authentication-Results: mx.example.net; dmarc=pass\r\n", edit: found("spf=none; dkim=none; dmarc=fail"), rule: "member", action: Reject},
+	{name: "header rule where nobody has looked", settings: set("header_rules", "reject Authentication-Results: ."), head: "Authentication-Results: mx.example.net; dmarc=fail\r\n"},
 	{name: "header rule silent", settings: set("header_rules", "reject X-Spam-Flag: yes\nhold Subject: ^x")},
 
 	{name: "unsubscribe as subject", subject: "Unsubscribe", body: "\r\n", rule: "administrivia", action: Discard},

@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"listd/mail"
 )
@@ -28,8 +29,13 @@ const (
 
 // Minter makes and reads the tokens that carry their own proof. It is safe for concurrent use.
 type Minter struct {
+	ring atomic.Pointer[ring]
+}
+
+// ring are the keys of a Minter at one time.
+type ring struct {
 	macs *sync.Pool
-	old  []*sync.Pool // of keys that read what they made, and make no more
+	more []*sync.Pool // of keys that read what they made, and make nothing
 }
 
 type macState struct {
@@ -42,11 +48,19 @@ type macState struct {
 // NewMinter is a Minter with this secret key. What was made with one of the old keys is still good, so that a key can be
 // changed without breaking a link in anybody's mail.
 func NewMinter(key []byte, old ...[]byte) *Minter {
-	m := &Minter{macs: macsOf(key)}
-	for _, k := range old {
-		m.old = append(m.old, macsOf(k))
-	}
+	m := &Minter{}
+	m.Turn(key, old...)
 	return m
+}
+
+// Turn has the Minter make tokens with this key from now on, and read those of the others, too: of older keys, and of one
+// that another node may be about to use.
+func (m *Minter) Turn(key []byte, others ...[]byte) {
+	r := &ring{macs: macsOf(key)}
+	for _, k := range others {
+		r.more = append(r.more, macsOf(k))
+	}
+	m.ring.Store(r)
 }
 
 func macsOf(key []byte) *sync.Pool {
@@ -57,8 +71,9 @@ func macsOf(key []byte) *sync.Pool {
 // VERP is the envelope sender of what is sent to one subscription: bounces with the token of the outgoing
 // message and the subscription.
 func (m *Minter) VERP(bounces mail.Address, outgoing, sub int64) mail.Address {
-	s := m.macs.Get().(*macState)
-	defer m.macs.Put(s)
+	macs := m.ring.Load().macs
+	s := macs.Get().(*macState)
+	defer macs.Put(s)
 	o, u := uint64(outgoing), uint64(sub)
 	// How many digits the first number has, both numbers, the mac: 23 characters are left of 64 beside the
 	// longest name, so two numbers of 35 bits fit.
@@ -88,8 +103,9 @@ func (m *Minter) ReadVERP(token string) (outgoing, sub int64, ok bool) {
 // Leave is the address that ends one subscription at once: leave with the subscription's token. It is good for
 // as long as the subscription lives.
 func (m *Minter) Leave(leave mail.Address, sub int64) mail.Address {
-	s := m.macs.Get().(*macState)
-	defer m.macs.Put(s)
+	macs := m.ring.Load().macs
+	s := macs.Get().(*macState)
+	defer macs.Put(s)
 	b := appendMac(appendDigits(append(s.out[:0], '+'), uint64(sub)), s, forLeave, uint64(sub), 0)
 	return mail.Address{Local: leave.Local + string(b), Domain: leave.Domain}
 }
@@ -116,8 +132,9 @@ func (m *Minter) proves(mac string, use byte, a, b uint64) bool {
 	for i := range got {
 		got[i] = lower(mac[i])
 	}
-	ok := proves(m.macs, got, use, a, b)
-	for _, o := range m.old {
+	r := m.ring.Load()
+	ok := proves(r.macs, got, use, a, b)
+	for _, o := range r.more {
 		ok = proves(o, got, use, a, b) || ok // every key is tried: the time tells nothing
 	}
 	return ok

@@ -159,3 +159,50 @@ func TestMinterRotates(t *testing.T) {
 		t.Error("the new key makes the old key's token")
 	}
 }
+
+// A Minter that is in use turns to another key; meanwhile no token that is good at both ends fails.
+func TestMinterTurns(t *testing.T) {
+	t.Parallel()
+	one, two := []byte("one"), []byte("two")
+	m := NewMinter(one)
+	old := m.LeaveToken(42)
+	m.Turn(one, two) // another node may make tokens with it already
+	if _, ok := m.ReadLeave(NewMinter(two).LeaveToken(42)); !ok || m.LeaveToken(42) != old {
+		t.Error("a key that is known makes tokens before its time, or does not read them")
+	}
+	done := make(chan bool)
+	for range 4 {
+		go func() {
+			ok := true
+			for range 500 {
+				sub, good := m.ReadLeave(m.LeaveToken(7))
+				ok = ok && good && sub == 7
+			}
+			done <- ok
+		}()
+	}
+	for n := range 50 {
+		if n%2 == 0 {
+			m.Turn(two, one)
+		} else {
+			m.Turn(one, two)
+		}
+	}
+	for range 4 {
+		if !<-done {
+			t.Error("a token was not read in the midst of a turn")
+		}
+	}
+	m.Turn(two, one)
+	if _, ok := m.ReadLeave(old); !ok || m.LeaveToken(42) == old {
+		t.Error("the old key does not read, or still makes tokens")
+	}
+	if m.Turn(two); m.reads(old) {
+		t.Error("a key that was given up still reads")
+	}
+}
+
+func (m *Minter) reads(token string) bool {
+	_, ok := m.ReadLeave(token)
+	return ok
+}

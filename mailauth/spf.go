@@ -37,7 +37,7 @@ func checkSPF(ctx context.Context, d *dns, env mail.Envelope) SPF {
 	if err != nil && s.Result != Pass && s.Result != None {
 		s.Reason = err.Error()
 		if lost := (*net.DNSError)(nil); errors.As(err, &lost) {
-			s.Reason = lost.Err // without the name, which is the peer's word
+			s.Reason = "the DNS does not answer" // not whom was asked: the field leaves this house
 		}
 	}
 	return s

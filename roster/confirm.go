@@ -134,13 +134,14 @@ type Waiting struct {
 	Kind    string // join, invite, leave, undo, address, forget, command
 	Address mail.Address
 	Detail  string // the new address, or the commands
+	Site    bool   // of commands: they were written to the site's address
 }
 
 // Waiting looks at a token without using it up; ErrToken if nothing waits for it.
 func (b *Books) Waiting(tx *store.Tx, token string) (w Waiting, err error) {
 	c, err := tx.Confirmation(lists.HashToken(token))
-	if errors.Is(err, store.ErrNotFound) {
-		return w, ErrToken
+	if errors.Is(err, store.ErrNotFound) || err == nil && c.List == 0 {
+		return w, ErrToken // what is no list's, such as a way to sign in, is not answered here
 	}
 	if err != nil {
 		return w, err
@@ -152,9 +153,9 @@ func (b *Books) Waiting(tx *store.Tx, token string) (w Waiting, err error) {
 		err = json.Unmarshal([]byte(c.Arg), &arg)
 		w.Detail = arg.New
 	case kindCommand:
-		var arg []string
+		var arg commandArg
 		err = json.Unmarshal([]byte(c.Arg), &arg)
-		w.Detail = strings.Join(arg, "\n")
+		w.Detail, w.Site = strings.Join(arg.Lines, "\n"), arg.Site
 	}
 	if err != nil {
 		return w, err

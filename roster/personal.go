@@ -77,6 +77,9 @@ func (b *Books) confirmAddress(tx *store.Tx, l lists.List, c store.Confirmation,
 			return false, err
 		}
 	}
+	if err := tx.MoveUser(from, to); err != nil {
+		return false, err
+	}
 	return false, b.Notify(tx, l, Notice{Name: "address_changed", To: []mail.Address{from, to}, InReplyTo: by.Told, Trace: by.Source,
 		Words: lists.Words{"old": arg.Old, "new": arg.New}})
 }
@@ -132,9 +135,16 @@ func (b *Books) AskForget(tx *store.Tx, l lists.List, who mail.Address, by Asker
 	return b.ask(tx, l, store.Confirmation{Kind: kindForget, Address: who}, nil, tokenLives, Notice{Name: "confirm_forget"}, by)
 }
 
-// AskCommands asks an address whether commands that came in its name are its own.
-func (b *Books) AskCommands(tx *store.Tx, l lists.List, who mail.Address, lines []string, by Asker) error {
-	return b.ask(tx, l, store.Confirmation{Kind: kindCommand, Address: who}, lines, commandLives,
+// commandArg are commands that wait, as they were written.
+type commandArg struct {
+	Site  bool // at the site's address, where they name their list
+	Lines []string
+}
+
+// AskCommands asks an address whether commands that came in its name are its own. site says that they were written to the
+// site's address.
+func (b *Books) AskCommands(tx *store.Tx, l lists.List, who mail.Address, site bool, lines []string, by Asker) error {
+	return b.ask(tx, l, store.Confirmation{Kind: kindCommand, Address: who}, commandArg{site, lines}, commandLives,
 		Notice{Name: "confirm_command", Words: lists.Words{"commands": strings.Join(lines, "\n")}}, by)
 }
 
@@ -239,6 +249,9 @@ func (b *Books) EndVacations(context.Context, task.Task) (task.Commit, error) {
 			return task.Next{}, nil
 		}
 		if n, err := tx.SweepConfirmations(1000); err != nil || n == 1000 {
+			return task.Next{}, err
+		}
+		if n, err := tx.SweepSessions(1000); err != nil || n == 1000 {
 			return task.Next{}, err
 		}
 		n, err := tx.SweepAsked(tx.Now.Add(-askedWithin), 1000)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -31,8 +32,16 @@ func TestScripts(t *testing.T) {
 // TestPostgres runs the stories of several nodes, which share a database.
 func TestPostgres(t *testing.T) {
 	t.Parallel()
-	url := pgtest.URL(t)
-	testscript.Run(t, params("testdata/postgres", func(e *testscript.Env) { e.Setenv("DATABASE", url) }))
+	const dir = "testdata/postgres"
+	stories, err := filepath.Glob(dir + "/*.txtar")
+	if err != nil || len(stories) == 0 {
+		t.Fatalf("stories %q, %v", stories, err)
+	}
+	databases := make(chan string, len(stories)) // each has its own
+	for range stories {
+		databases <- pgtest.URL(t)
+	}
+	testscript.Run(t, params(dir, func(e *testscript.Env) { e.Setenv("DATABASE", <-databases) }))
 }
 
 // params are those of every folder of stories. The commands they have beside testscript's own are methods of world.
@@ -78,6 +87,14 @@ func params(dir string, setup func(*testscript.Env)) testscript.Params {
 			"capture": command((*world).capture),
 			"until":   command((*world).until),
 			"http":    command((*world).http),
+			"dns":     command((*world).dns),
+			"date":    command((*world).date),
+			"sign":    command((*world).sign),
+			"verify":  command((*world).verify),
+			"prepend": command((*world).prepend),
+			"append":  command((*world).appendTo),
+			"guess":   command((*world).guess),
+			"logged":  command((*world).logged),
 		},
 	}
 }

@@ -11,8 +11,10 @@ import (
 )
 
 // http asks for a page: `http GET URL`, or `http POST URL FORM` for a form as a browser encodes it, or as multipart with
-// `http POST URL FORM multipart`. It prints the status, the fields of the head and the page.
+// `http POST URL FORM multipart`; with from=IP at the end, as our proxy passes it on. It prints the status, the fields of
+// the head and the page.
 func (w *world) http(ts *testscript.TestScript, neg bool, args []string) {
+	args, from := forwarded(args)
 	if len(args) < 2 {
 		ts.Fatalf("usage: http METHOD URL [FORM [multipart]]")
 	}
@@ -31,6 +33,9 @@ func (w *world) http(ts *testscript.TestScript, neg bool, args []string) {
 	if kind != "" {
 		r.Header.Set("Content-Type", kind)
 	}
+	if from != "" {
+		r.Header.Set("X-Forwarded-For", from)
+	}
 	client := http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	answer, err := client.Do(r)
 	ts.Check(err)
@@ -42,4 +47,14 @@ func (w *world) http(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(answer.Header.Write(ts.Stdout()))
 	_, err = fmt.Fprintf(ts.Stdout(), "\n%s", page)
 	ts.Check(err)
+}
+
+// forwarded is the arguments without from=IP at their end, and the IP.
+func forwarded(args []string) ([]string, string) {
+	if n := len(args); n > 0 {
+		if ip, ok := strings.CutPrefix(args[n-1], "from="); ok {
+			return args[:n-1], ip
+		}
+	}
+	return args, ""
 }

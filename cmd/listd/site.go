@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"listd/auth"
 	"listd/config"
 	"listd/inbound"
 	"listd/lists"
@@ -30,6 +31,7 @@ type site struct {
 	minter *lists.Minter
 	out    queue.Out
 	books  *roster.Books
+	users  *auth.Users
 	door   *inbound.Door
 }
 
@@ -70,6 +72,7 @@ func openSite(ctx context.Context, cfg config.Config, s schema, logs io.Writer) 
 	}
 	t.out = queue.Out{Relay: cfg.Delivery.Relay != "", GiveUpAfter: time.Duration(cfg.Delivery.GiveUpAfter)}
 	t.books = &roster.Books{DB: db, Out: t.out, Minter: t.minter, Hostname: cfg.Hostname, URL: cfg.HTTP.URL, Chance: chance}
+	t.users = &auth.Users{DB: db, Chance: chance}
 	t.door = &inbound.Door{DB: db, Out: t.out, Books: t.books, Minter: t.minter, Log: t.log, Hostname: cfg.Hostname,
 		Auth:    &mailauth.Verifier{Resolver: smtp.NewResolver(cfg.DNS.Resolver), Now: db.Now},
 		MaxSize: int64(cfg.SMTP.MaxMessageSize), Chance: chance}
@@ -88,9 +91,6 @@ func (t *site) close() {
 	}
 }
 
-// hmacKey is the site value under which the key of all tokens lies; every node of a site has the same.
-const hmacKey = "hmac key"
-
 func (t *site) prepare(ctx context.Context, s schema) error {
 	switch err := t.db.CheckSchema(ctx); {
 	case err == nil:
@@ -101,21 +101,7 @@ func (t *site) prepare(ctx context.Context, s schema) error {
 	default:
 		return err
 	}
-	var key []byte
-	err := t.db.View(ctx, func(tx *store.Tx) (err error) {
-		key, err = tx.SiteValue(hmacKey)
-		return err
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		fresh := make([]byte, 32)
-		_, _ = rand.Read(fresh) // it never fails (crypto/rand)
-		err = t.db.Update(ctx, func(tx *store.Tx) (err error) {
-			key, err = tx.InitSiteValue(hmacKey, fresh)
-			return err
-		})
-	}
-	t.minter = lists.NewMinter(key)
-	return err
+	return t.loadKeys(ctx)
 }
 
 // chance is eight random bytes.

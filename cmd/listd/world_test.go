@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/ed25519"
 	"fmt"
 	"io"
 	"os"
@@ -26,8 +27,10 @@ type worldKey struct{}
 type world struct {
 	catcher   *sink.Sink
 	relayAddr string
-	nodes     map[string]*running // by the name of the configuration
-	current   string              // whom smtp and lmtp speak to
+	nodes     map[string]*running           // by the name of the configuration
+	current   string                        // whom smtp and lmtp speak to
+	names     *nameserver                   // nil: no story of the DNS
+	keys      map[string]ed25519.PrivateKey // of DKIM, by domain
 
 	mu      sync.Mutex
 	arrived chan struct{} // closed and made anew with each mail
@@ -38,7 +41,7 @@ type world struct {
 }
 
 func newWorld() (*world, error) {
-	w := &world{nodes: map[string]*running{}, arrived: make(chan struct{}), free: make(chan struct{})}
+	w := &world{nodes: map[string]*running{}, keys: map[string]ed25519.PrivateKey{}, arrived: make(chan struct{}), free: make(chan struct{})}
 	close(w.free)
 	w.catcher = &sink.Sink{Hostname: "relay.test", Keep: w.keep, Fault: w.ask}
 	var err error
@@ -74,6 +77,9 @@ func (w *world) end() {
 		<-n.ended
 	}
 	w.catcher.Close()
+	if w.names != nil {
+		w.names.close()
+	}
 }
 
 // running is a listd serve.
@@ -261,4 +267,20 @@ func (w *world) forget(n *running) {
 // log prints what a node has logged: `log [CONFIG]`.
 func (w *world) log(ts *testscript.TestScript, neg bool, args []string) {
 	fmt.Fprint(ts.Stdout(), w.node(ts, args).String())
+}
+
+// logged waits until a node has logged what fits: `logged PATTERN [CONFIG]`.
+func (w *world) logged(ts *testscript.TestScript, neg bool, args []string) {
+	want := regexp.MustCompile("(?m)" + args[0])
+	n := w.node(ts, args[1:])
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(patience)
+	for !want.MatchString(n.String()) {
+		select {
+		case <-tick.C:
+		case <-late:
+			ts.Fatalf("%s is not logged", args[0])
+		}
+	}
 }
