@@ -43,7 +43,7 @@ var plan = map[string]room{
 	"store": {may: []string{"lists", "mail", "migrations", "github.com/jmoiron/sqlx", "github.com/pressly/goose/v3", "github.com/jackc/pgx/v5",
 		"modernc.org/sqlite", "github.com/klauspost/compress/zstd", "golang.org/x/sys/unix"}, not: []string{"net", "net/http", "testing", "log/slog"}},
 	"task":    {may: []string{"store"}, not: inside},
-	"archive": {may: []string{"store", "task", "lists", "mail"}, not: inside},
+	"archive": {may: []string{"store", "task", "lists", "mail", "golang.org/x/text/unicode/norm"}, not: inside},
 	"auth":    {may: []string{"store", "lists", "mail"}, not: inside},
 	"queue":   {may: []string{"task", "store", "mailauth", "lists", "mail"}, not: inside},
 	"roster":  {may: []string{"queue", "auth", "task", "store", "lists", "mail"}, not: inside},
@@ -54,7 +54,7 @@ var plan = map[string]room{
 	"smtp/sink": {not: []string{"os", "os/exec", "net/http", "database/sql", "testing"}},
 	"cmd/listd": {may: []string{"inbound", "roster", "archive", "auth", "queue", "task", "store", "mailauth", "smtp", "smtp/sink", "web", "net/http", "config", "lists", "mail",
 		"github.com/spf13/cobra", "github.com/schollz/progressbar/v3", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/term"}, not: program},
-	"bench": {may: []string{"smtp/sink", "smtp", "mail", "golang.org/x/sync"}, not: program},
+	"bench": {may: []string{"smtp/sink", "smtp", "mail", "github.com/emersion/go-msgauth", "golang.org/x/sync"}, not: program},
 
 	// What only tests use.
 	"store/storetest": {may: []string{"store", "lists", "mail"}},

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 // TestBench runs every measurement on a site of a few members: the figures mean nothing, but all must arrive.
 func TestBench(t *testing.T) {
 	t.Parallel()
-	tiny := sizes{rounds: 1, posts: 2, members: 7, fewPosts: 1, many: 210, huge: 300, accept1: 2, accept8: 16,
+	tiny := sizes{rounds: 1, posts: 2, members: 7, signed: 2, signing: 10 * time.Millisecond, fewPosts: 1, many: 210, huge: 300, accept1: 2, accept8: 16,
 		attachments: 2, attachmentBytes: 1 << 20, largeMembers: 2, largeBytes: 1 << 20, joined: 100, watched: 100 * time.Millisecond}
 	b := &bench{size: tiny, errs: t.Output()}
 	if err := b.measure(t.Context(), "", nil); err != nil {

@@ -16,7 +16,8 @@ import (
 
 // children are what this program is when it starts itself: the server that takes the mail and the bare client must not
 // share a process with what measures them. They speak JSON on their standard input and output, and end with it.
-var children = map[string]func(io.Reader, io.Writer) error{"-child-sink": runSink, "-child-blast": runBlast}
+var children = map[string]func(io.Reader, io.Writer) error{"-child-sink": runSink, "-child-sampler": runSampler,
+	"-child-blast": runBlast, "-child-sign": runSign}
 
 // taken is what the sink has had so far.
 type taken struct {
@@ -24,26 +25,39 @@ type taken struct {
 	Transactions int64
 	Recipients   int64
 	Bytes        int64
+	CPU          float64     // of its process, in seconds
+	Sample       []sink.Mail `json:",omitempty"` // what a sampler has kept, if it was asked for
 }
 
 // await asks the sink to answer when it has had so many recipients, or after a while.
 type await struct {
 	Recipients int64
 	For        time.Duration
+	Sample     bool
 }
 
-func runSink(in io.Reader, out io.Writer) error {
-	var s sink.Sink
+// look is how often a sink that is waited for looks: often enough for rounds of seconds, and seldom enough to cost nothing.
+const look = 5 * time.Millisecond
+
+func runSink(in io.Reader, out io.Writer) error { return serveSink(&sink.Sink{}, nil, in, out) }
+
+// serveSink runs a sink until in ends. kept is what it has kept, if it keeps anything.
+func serveSink(s *sink.Sink, kept func() []sink.Mail, in io.Reader, out io.Writer) error {
 	addr, err := s.Listen()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	now := func() taken {
-		return taken{Addr: addr, Transactions: s.Transactions(), Recipients: s.Recipients(), Bytes: s.Bytes()}
+	now := func() (taken, error) {
+		cpu, err := ownCPU()
+		return taken{Addr: addr, Transactions: s.Transactions(), Recipients: s.Recipients(), Bytes: s.Bytes(), CPU: cpu}, err
 	}
 	answers, orders := json.NewEncoder(out), json.NewDecoder(in)
-	if err := answers.Encode(now()); err != nil {
+	first, err := now()
+	if err != nil {
+		return err
+	}
+	if err := answers.Encode(first); err != nil {
 		return err
 	}
 	for {
@@ -54,12 +68,26 @@ func runSink(in io.Reader, out io.Writer) error {
 			return err
 		}
 		for end := time.Now().Add(a.For); s.Recipients() < a.Recipients && time.Now().Before(end); {
-			time.Sleep(time.Millisecond)
+			time.Sleep(look)
 		}
-		if err := answers.Encode(now()); err != nil {
+		t, err := now()
+		if err != nil {
+			return err
+		}
+		if a.Sample && kept != nil {
+			t.Sample = kept()
+		}
+		if err := answers.Encode(t); err != nil {
 			return err
 		}
 	}
+}
+
+// ownCPU is the CPU time of this process, in seconds.
+func ownCPU() (float64, error) {
+	var u syscall.Rusage
+	err := syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds(), err
 }
 
 // sinkProcess is the sink from outside.
@@ -70,8 +98,9 @@ type sinkProcess struct {
 	stop    func() error
 }
 
-func startSink(ctx context.Context) (*sinkProcess, error) {
-	cmd, in, out, err := startChild(ctx, "-child-sink")
+// startSink starts a child that is a sink.
+func startSink(ctx context.Context, child string) (*sinkProcess, error) {
+	cmd, in, out, err := startChild(ctx, child)
 	if err != nil {
 		return nil, err
 	}
@@ -91,15 +120,22 @@ func startSink(ctx context.Context) (*sinkProcess, error) {
 
 // wait returns what the sink has when it has had so many recipients; an error if that takes longer than at most.
 func (s *sinkProcess) wait(recipients int64, atMost time.Duration) (taken, error) {
-	var t taken
-	if err := s.orders.Encode(await{recipients, atMost}); err != nil {
+	t, err := s.ask(await{Recipients: recipients, For: atMost})
+	if err != nil {
+		return t, err
+	}
+	if t.Recipients < recipients {
+		return t, fmt.Errorf("%d of %d deliveries arrived within %v", t.Recipients, recipients, atMost)
+	}
+	return t, nil
+}
+
+func (s *sinkProcess) ask(a await) (t taken, err error) {
+	if err := s.orders.Encode(a); err != nil {
 		return t, err
 	}
 	if err := s.answers.Decode(&t); err != nil {
 		return t, fmt.Errorf("the sink: %w", err)
-	}
-	if t.Recipients < recipients {
-		return t, fmt.Errorf("%d of %d deliveries arrived within %v", t.Recipients, recipients, atMost)
 	}
 	return t, nil
 }
@@ -149,28 +185,33 @@ func runBlast(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+	if v.CPU, err = ownCPU(); err != nil {
 		return err
 	}
-	v.Data, v.Seconds, v.CPU = nil, took.Seconds(), time.Duration(u.Utime.Nano()+u.Stime.Nano()).Seconds()
+	v.Data, v.Seconds = nil, took.Seconds()
 	return json.NewEncoder(out).Encode(v)
 }
 
 // blast has the bare client send, in a process of its own.
 func blast(ctx context.Context, v volley) (volley, error) {
-	cmd, in, out, err := startChild(ctx, "-child-blast")
+	err := runChild(ctx, "-child-blast", &v)
+	return v, err
+}
+
+// runChild starts a child, gives it v, and takes what it makes of it.
+func runChild(ctx context.Context, what string, v any) error {
+	cmd, in, out, err := startChild(ctx, what)
 	if err != nil {
-		return v, err
+		return err
 	}
 	if err := json.NewEncoder(in).Encode(v); err != nil {
-		return v, err
+		return err
 	}
-	if err := json.NewDecoder(out).Decode(&v); err != nil {
+	if err := json.NewDecoder(out).Decode(v); err != nil {
 		_ = in.Close()
 		_ = cmd.Wait() // the error is what counts
-		return v, fmt.Errorf("the bare client: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	_ = in.Close()
-	return v, cmd.Wait()
+	return cmd.Wait()
 }

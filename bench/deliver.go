@@ -173,7 +173,8 @@ func (s *site) round(ctx context.Context, posts, members int) (r round, err erro
 		return r, fmt.Errorf("%d deliveries arrived, %d were due", now.Recipients-before.Recipients, posts*members)
 	}
 	r.cpu = after - cpu
-	r.got = taken{Transactions: now.Transactions - before.Transactions, Recipients: now.Recipients - before.Recipients, Bytes: now.Bytes - before.Bytes}
+	r.got = taken{Transactions: now.Transactions - before.Transactions, Recipients: now.Recipients - before.Recipients,
+		Bytes: now.Bytes - before.Bytes, CPU: now.CPU - before.CPU}
 	return r, nil
 }
 

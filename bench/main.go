@@ -53,6 +53,8 @@ type bench struct {
 type sizes struct {
 	rounds                           int           // of what is compared with the bare client
 	posts, members                   int           // the main job
+	signed                           int           // posts that leave signed: a signature costs more than all the rest
+	signing                          time.Duration // bare signatures, before and after each round
 	fewPosts, many, huge             int           // posts to many members; and one post to huge
 	accept1, accept8                 int           // posts on one connection and on eight
 	attachments, attachmentBytes     int           // connections at once
@@ -61,9 +63,9 @@ type sizes struct {
 }
 
 var (
-	fullSize = sizes{rounds: 3, posts: 50, members: 1000, fewPosts: 10, many: 10000, huge: 100000, accept1: 1000, accept8: 3000,
+	fullSize = sizes{rounds: 3, posts: 50, members: 1000, signed: 2, signing: time.Second, fewPosts: 10, many: 10000, huge: 100000, accept1: 1000, accept8: 3000,
 		attachments: 50, attachmentBytes: 20 << 20, largeMembers: 1500, largeBytes: 10 << 20, joined: 100000, watched: 5 * time.Second}
-	quickSize = sizes{rounds: 1, posts: 10, members: 1000, fewPosts: 2, many: 5000, huge: 20000, accept1: 200, accept8: 400,
+	quickSize = sizes{rounds: 1, posts: 10, members: 1000, signed: 1, signing: time.Second, fewPosts: 2, many: 5000, huge: 20000, accept1: 200, accept8: 400,
 		attachments: 12, attachmentBytes: 20 << 20, largeMembers: 100, largeBytes: 10 << 20, joined: 10000, watched: 2 * time.Second}
 )
 
@@ -72,6 +74,7 @@ var measurements = []struct {
 	name string
 	run  func(*bench, context.Context) error
 }{
+	{"deliver-signed", (*bench).deliverSigned},
 	{"deliver-none", (*bench).deliverNone},
 	{"deliver-full", (*bench).deliverFull},
 	{"many-none", (*bench).manyNone},

@@ -75,6 +75,15 @@ type site struct {
 
 // newSite makes a site without lists and starts its sink.
 func (b *bench) newSite(ctx context.Context, name string) (*site, error) {
+	s, err := b.emptySite(ctx, name, "-child-sink")
+	if err != nil {
+		return nil, err
+	}
+	return s, s.configure("[http]\nlisten = \"\"\n")
+}
+
+// emptySite is a folder with a sink beside it, which is the child named.
+func (b *bench) emptySite(ctx context.Context, name, sink string) (*site, error) {
 	b.logf("%s …", name)
 	s := &site{b: b, name: name, dir: filepath.Join(b.dir, name)}
 	if err := os.Mkdir(s.dir, 0o755); err != nil {
@@ -84,13 +93,18 @@ func (b *bench) newSite(ctx context.Context, name string) (*site, error) {
 	if s.port, err = freePort(); err != nil {
 		return nil, err
 	}
-	if s.sink, err = startSink(ctx); err != nil {
-		return nil, err
-	}
-	toml := fmt.Sprintf("hostname = %q\ndatabase = \"listd.db\"\n[smtp]\nlisten = [%q]\n[delivery]\nrelay = %q\n[http]\nlisten = \"\"\n",
-		domain, s.addr(), s.sink.addr)
-	return s, os.WriteFile(filepath.Join(s.dir, "listd.toml"), []byte(toml), 0o644)
+	s.sink, err = startSink(ctx, sink)
+	return s, err
 }
+
+// configure writes listd.toml; rest is what follows the tables that all sites have.
+func (s *site) configure(rest string) error {
+	toml := fmt.Sprintf("hostname = %q\ndatabase = \"listd.db\"\n[smtp]\nlisten = [%q]\n[delivery]\nrelay = %q\n",
+		domain, s.addr(), s.sink.addr)
+	return os.WriteFile(s.config(), []byte(toml+rest), 0o644)
+}
+
+func (s *site) config() string { return filepath.Join(s.dir, "listd.toml") }
 
 func (s *site) addr() string { return net.JoinHostPort("127.0.0.1", s.port) }
 
@@ -113,11 +127,20 @@ func (s *site) close() error {
 
 // command runs a command of listd on this site.
 func (s *site) command(ctx context.Context, args ...string) error {
-	cmd := exec.CommandContext(ctx, s.b.listd, append([]string{"--config", filepath.Join(s.dir, "listd.toml")}, args...)...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("listd %s: %w\n%s", strings.Join(args, " "), err, out)
+	_, err := s.output(ctx, args...)
+	return err
+}
+
+// output runs a command of listd and returns what it prints.
+func (s *site) output(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, s.b.listd, append([]string{"--config", s.config()}, args...)...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("listd %s: %w\n%s%s", strings.Join(args, " "), err, out, said.Bytes())
 	}
-	return nil
+	return out, nil
 }
 
 // list makes a list with prefix, footer and a public archive.
@@ -152,7 +175,7 @@ func (s *site) serve(ctx context.Context) error {
 		return err
 	}
 	defer logFile.Close()
-	cmd := exec.CommandContext(ctx, s.b.listd, "--config", filepath.Join(s.dir, "listd.toml"), "serve")
+	cmd := exec.CommandContext(ctx, s.b.listd, "--config", s.config(), "serve")
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 30 * time.Second

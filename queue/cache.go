@@ -131,8 +131,18 @@ func (c *cache) drop(l *loaded) {
 	if l.ready {
 		l.set(mail.Message{})
 		l.ready = false
-		c.used -= l.size
+		c.used -= l.size + l.grown
+		l.grown = 0
 	}
+}
+
+// grow counts n bytes that were made of a message in use. It does not wait for room: all might wait that have what the
+// others wait for.
+func (c *cache) grow(l *loaded, n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l.grown += n
+	c.used += n
 }
 
 // release ends a use. The message stays, for more dialogs may want it, until another needs the room or tidy comes by.

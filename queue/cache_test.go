@@ -123,6 +123,24 @@ func TestCacheTooLarge(t *testing.T) {
 	}
 }
 
+// TestCacheGrows counts what was made of a message with it.
+func TestCacheGrows(t *testing.T) {
+	t.Parallel()
+	c, l := cached(t, 1, 400<<10)
+	for range 2 {
+		if err := c.use(t.Context(), l[0]); err != nil {
+			t.Fatal(err)
+		}
+		if c.grow(l[0], 50); c.used != l[0].size+50 {
+			t.Errorf("%d bytes are in use, want %d and 50", c.used, l[0].size)
+		}
+		c.release(l[0])
+		if c.tidy(); c.used != 0 {
+			t.Errorf("%d bytes are in use in the end", c.used)
+		}
+	}
+}
+
 // TestCacheForgets has more outgoings than it remembers: those in use stay what they are.
 func TestCacheForgets(t *testing.T) {
 	t.Parallel()

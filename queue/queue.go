@@ -135,7 +135,8 @@ func (q Out) FanOut(_ context.Context, t task.Task) (task.Commit, error) {
 // Sender carries a message to its recipients.
 type Sender interface {
 	// Send offers one message to env.To, all at domain. It returns one reply for each of env.To, always: no connection,
-	// a timeout and a lost final dot are 4yz replies of its own. m is written as it lies and may be sent again.
+	// a timeout and a lost final dot are 4yz replies of its own. m is written as it lies and may be sent again. A server
+	// that takes no 8-bit bodies is answered for with 554 5.6.3: m is signed, and whoever converts it must sign it anew.
 	Send(ctx context.Context, domain string, env mail.Envelope, m mail.Message) []mail.Reply
 }
 

@@ -14,10 +14,28 @@ import (
 	"listd/store"
 )
 
-// loaded is an outgoing with its message, read once and shared by all workers. The head is cut where what differs for
-// each recipient goes.
+// loaded is an outgoing with its message, read once and shared by all workers.
 type loaded struct {
 	store.Outgoing
+	form // as it was posted
+
+	narrow struct { // in 7 bit, once somebody has asked for it
+		sync.Once
+		form
+		err error
+	}
+
+	// What follows is the cache's.
+	size    int64 // of the message, in bytes
+	grown   int64 // of its form in 7 bit
+	users   int   // dialogs under way
+	ready   bool  // message is there
+	reading bool
+}
+
+// form is a message as it leaves. The head is cut where what differs for each recipient goes.
+type form struct {
+	of      *store.Outgoing
 	message mail.Message
 	leave   mail.Address // the list's leave address, as List-Unsubscribe names it; zero if there is none to fill in
 	before  []byte       // the head up to List-Unsubscribe
@@ -27,24 +45,38 @@ type loaded struct {
 	signer     *mailauth.Signer
 	bodyHash   [sha256.Size]byte
 	signedHead []byte // for who gets no head of their own
-
-	// What follows is the cache's.
-	size    int64 // of the message, in bytes
-	users   int   // dialogs under way
-	ready   bool  // message is there
-	reading bool
 }
 
-// set fills in the message and cuts its head.
+// set fills in the message, or the empty one, and forgets what was made of the one before.
 func (l *loaded) set(m mail.Message) {
-	l.message, l.ready = m, true
-	l.leave, l.before, l.after = mail.Address{}, nil, nil
-	l.sealed = sync.Once{}
-	if !l.Personal {
+	l.ready = true
+	l.form = form{of: &l.Outgoing, message: m}
+	l.form.cut()
+	l.narrow.Once, l.narrow.form, l.narrow.err = sync.Once{}, form{}, nil
+}
+
+// sevenBit is the message for a server that takes no 8-bit bodies. It is made once, and signed after that: a signature
+// from before would not hold (RFC 6376 section 5.3). made is how many bytes this call has made.
+func (l *loaded) sevenBit() (f *form, made int64, err error) {
+	l.narrow.Do(func() {
+		var m mail.Message
+		if m, l.narrow.err = mail.To7bit(l.message); l.narrow.err == nil {
+			l.narrow.form = form{of: &l.Outgoing, message: m}
+			l.narrow.form.cut()
+			made = m.Size()
+		}
+	})
+	return &l.narrow.form, made, l.narrow.err
+}
+
+// cut finds where a personal head is to be filled in.
+func (l *form) cut() {
+	if !l.of.Personal {
 		return
 	}
+	head := l.message.Head
 	at := 0
-	for f := range mail.Fields(m.Head) {
+	for f := range mail.Fields(head) {
 		if f.Is("List-Unsubscribe") {
 			value := f.Value()
 			open, end := strings.Index(value, "<mailto:"), strings.IndexByte(value, '>')
@@ -55,7 +87,7 @@ func (l *loaded) set(m mail.Message) {
 			if err != nil {
 				break
 			}
-			l.leave, l.before, l.after = a, m.Head[:at:at], m.Head[at+len(f.Raw):]
+			l.leave, l.before, l.after = a, head[:at:at], head[at+len(f.Raw):]
 			break
 		}
 		at += len(f.Raw)
@@ -77,28 +109,30 @@ func (p Press) oneClick() bool {
 
 // render makes the envelope and the message for the recipients of one transaction. What is the same for all is shared,
 // and signed once.
-func (l *loaded) render(p Press, to []store.Claimed, now time.Time) (mail.Envelope, mail.Message) {
-	env := mail.Envelope{From: l.From, To: make([]mail.Rcpt, len(to)), Size: l.message.Size()}
+func (l *form) render(p Press, to []store.Claimed, now time.Time) (mail.Envelope, mail.Message) {
+	env := mail.Envelope{From: l.of.From, To: make([]mail.Rcpt, len(to)), Size: l.message.Size()}
 	for i, c := range to {
 		env.To[i].Address = c.Rcpt
 		env.UTF8 = env.UTF8 || c.Rcpt.UTF8()
 	}
 	l.sealed.Do(func() { l.seal(p, now) })
 	m := mail.Message{Head: l.signedHead, Body: l.message.Body}
-	if l.Personal && len(to) == 1 && to[0].Subscription != 0 {
-		if !l.From.IsZero() {
-			env.From = p.Minter.VERP(l.From, int64(l.ID), to[0].Subscription)
-		}
-		if !l.leave.IsZero() {
-			m.Head = l.sign(l.personal(p, to[0].Subscription), now)
-		}
+	own := l.of.Personal && len(to) == 1 && to[0].Subscription != 0
+	if own && !l.of.From.IsZero() {
+		env.From = p.Minter.VERP(l.of.From, int64(l.of.ID), to[0].Subscription)
+	}
+	switch {
+	case own && !l.leave.IsZero():
+		m.Head = l.sign(l.personal(p, to[0].Subscription), now)
+	case l.signedHead == nil: // nobody's subscription, among personal mail
+		m.Head = l.sign(l.message.Head, now)
 	}
 	env.Size = m.Size()
 	return env, m
 }
 
 // personal is the head with the recipient's own ways to leave (RFC 8058 section 3.1, RFC 2369 section 3.2).
-func (l *loaded) personal(p Press, subscription int64) []byte {
+func (l *form) personal(p Press, subscription int64) []byte {
 	head := make([]byte, 0, len(l.message.Head)+200)
 	head = append(head, l.before...)
 	head = append(head, "List-Unsubscribe: <"...)
@@ -116,26 +150,24 @@ func (l *loaded) personal(p Press, subscription int64) []byte {
 }
 
 // seal finds who signs, hashes the body, and signs what goes to all alike.
-func (l *loaded) seal(p Press, now time.Time) {
-	l.signer, l.signedHead = nil, l.message.Head
-	if p.Signer == nil {
-		return
+func (l *form) seal(p Press, now time.Time) {
+	if p.Signer != nil {
+		domain := l.of.From.Domain
+		if domain == "" {
+			domain = mail.Author(l.message.Head).Address.Domain
+		}
+		l.signer = p.Signer(domain)
 	}
-	domain := l.From.Domain
-	if domain == "" {
-		domain = mail.Author(l.message.Head).Address.Domain
+	if l.signer != nil {
+		l.bodyHash = l.signer.BodyHash(l.message.Body)
 	}
-	if l.signer = p.Signer(domain); l.signer == nil {
-		return
-	}
-	l.bodyHash = l.signer.BodyHash(l.message.Body)
-	if !l.Personal || l.leave.IsZero() {
+	if l.leave.IsZero() {
 		l.signedHead = l.sign(l.message.Head, now)
 	}
 }
 
 // sign puts our signatures in front of a head. What cannot be signed, for want of a From, goes as it is.
-func (l *loaded) sign(head []byte, now time.Time) []byte {
+func (l *form) sign(head []byte, now time.Time) []byte {
 	if l.signer == nil {
 		return head
 	}

@@ -168,8 +168,43 @@ func (w *Worker) send(ctx context.Context, d *dispatcher, g *dialog) (replies []
 		return nil
 	}
 	env, m := g.out.render(w.Press, g.to, w.DB.Now())
-	return w.Sender.Send(ctx, g.to[0].Rcpt.Domain, env, m)
+	replies = w.Sender.Send(ctx, g.to[0].Rcpt.Domain, env, m)
+	w.convert(ctx, d, g, replies)
+	return replies
 }
+
+// convert offers the message once more, in 7 bit, to the recipients whose server wants it converted, and puts their
+// replies in place of those.
+func (w *Worker) convert(ctx context.Context, d *dispatcher, g *dialog, replies []mail.Reply) {
+	var to []store.Claimed
+	var at []int
+	for i, r := range replies[:min(len(replies), len(g.to))] {
+		if r.Permanent() && r.Enhanced == unconverted {
+			to, at = append(to, g.to[i]), append(at, i)
+		}
+	}
+	if len(to) == 0 || !g.out.message.EightBit() {
+		return
+	}
+	f, made, err := g.out.sevenBit()
+	d.cache.grow(g.out, made)
+	if err != nil {
+		for _, i := range at {
+			replies[i].Text += "; signed or encrypted, the message cannot be converted"
+		}
+		return
+	}
+	env, m := f.render(w.Press, to, w.DB.Now())
+	for i, r := range w.Sender.Send(ctx, to[0].Rcpt.Domain, env, m) {
+		if i < len(at) {
+			replies[at[i]] = r
+		}
+	}
+}
+
+// unconverted is the enhanced code for what the next server takes only when converted (RFC 3463 section 3.7), as an 8-bit
+// body without 8BITMIME (RFC 6152 section 3).
+var unconverted = [3]int{5, 6, 3}
 
 // unreached reports whether a reply says that the destination could not be talked to: enhanced codes X.4.Z are the
 // network's (RFC 3463 section 3.5), and 421 is a server going away.

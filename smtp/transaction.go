@@ -21,7 +21,7 @@ func (c *client) send(ctx context.Context, env mail.Envelope, m mail.Message) (r
 	defer c.unwatch()
 	c.used++
 	replies = make([]mail.Reply, len(env.To))
-	m, params, refused := c.fit(env, m)
+	params, refused := c.fit(env, m)
 	if refused != nil {
 		return fill(replies, *refused), true, nil
 	}
@@ -67,19 +67,15 @@ func lost(err error) mail.Reply {
 	return *mail.Refuse(451, "4.4.2", "The connection to the server was lost")
 }
 
-// fit makes the message such as the server takes it, and the parameters of MAIL; or says why it cannot.
+// fit makes the parameters of MAIL, or says why the server cannot have the message. An 8-bit body for a server without
+// 8BITMIME is not converted here (RFC 6152 section 3 leaves the choice): the message is signed, and that would break it.
 //
 // A head with raw UTF-8 goes with SMTPUTF8 where that is offered, and else as it is: servers pass 8-bit heads on, while
 // rewriting one would break the author's signature and refusing it would help nobody (RFC 6531 wants the latter).
-func (c *client) fit(env mail.Envelope, m mail.Message) (mail.Message, string, *mail.Reply) {
-	var params string
+func (c *client) fit(env mail.Envelope, m mail.Message) (params string, refused *mail.Reply) {
 	eight := m.EightBit() // it reads the whole body: once
 	if eight && !c.has("8BITMIME") {
-		small, err := mail.To7bit(m)
-		if err != nil {
-			return m, "", mail.Refuse(554, "5.6.3", "The next server takes no 8-bit mail, and this one is signed or encrypted and cannot be converted")
-		}
-		m = small
+		return "", mail.Refuse(554, "5.6.3", "The next server takes no 8-bit mail (8BITMIME)")
 	}
 	if c.has("8BITMIME") && (eight || m.UTF8Head()) {
 		params += " BODY=8BITMIME"
@@ -90,11 +86,11 @@ func (c *client) fit(env mail.Envelope, m mail.Message) (mail.Message, string, *
 	if limit, ok := c.ext["SIZE"]; ok {
 		n := m.Size()
 		if most, err := strconv.ParseInt(limit, 10, 64); err == nil && most > 0 && n > most {
-			return m, "", mail.Refuse(552, "5.3.4", fmt.Sprintf("The message is larger than the %d bytes the next server takes", most))
+			return "", mail.Refuse(552, "5.3.4", fmt.Sprintf("The message is larger than the %d bytes the next server takes", most))
 		}
 		params += " SIZE=" + strconv.FormatInt(n, 10)
 	}
-	return m, params, nil
+	return params, nil
 }
 
 // needsUTF8 reports whether a transaction is one of RFC 6531. A head in another 8-bit charset is not.
