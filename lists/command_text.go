@@ -1,7 +1,6 @@
 package lists
 
 import (
-	"html"
 	"slices"
 	"strings"
 	"unicode"
@@ -13,9 +12,8 @@ import (
 // This file finds in a mail what its sender wrote: not what is quoted, and no signature.
 
 const (
-	maxCommandText = 64 << 10  // bytes of text that are looked at
-	maxCommandPart = 256 << 10 // bytes of a part that are decoded for it: HTML has more tags than text
-	maxLines       = 100       // lines of the sender's own
+	maxCommandText = 64 << 10 // bytes of text that are looked at
+	maxLines       = 100      // lines of the sender's own
 )
 
 // own are the lines somebody wrote. An empty one stands for any number of them.
@@ -93,21 +91,8 @@ func partText(p *mail.Part, depth int) (text string, cut, ok bool) {
 		if p.Filename != "" && depth > 0 {
 			return "", false, false
 		}
-		part := *p
-		if len(part.Body) > maxCommandPart {
-			part.Body, cut = part.Body[:maxCommandPart], true
-		}
-		text, _ = part.Text() // an unknown charset's ASCII is there
-		text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
-		if p.Subtype == "html" {
-			text = htmlText(text)
-		} else if strings.EqualFold(p.Params["format"], "flowed") {
-			text = unflow(text, strings.EqualFold(p.Params["delsp"], "yes"))
-		}
-		if len(text) > maxCommandText {
-			text, cut = text[:maxCommandText], true
-		}
-		text = visible(strings.ToValidUTF8(text, " "))
+		text, cut = p.Words(maxCommandText)
+		text = visible(text)
 		return text, cut, strings.TrimSpace(text) != ""
 	}
 	children := p.Children
@@ -191,33 +176,6 @@ func unwrap(s string) string {
 		}
 	}
 	return strings.TrimSpace(s)
-}
-
-// unflow is RFC 3676 section 4: lines that end in a space go on in the next of the same quote depth.
-func unflow(text string, delSp bool) string {
-	var b strings.Builder
-	open, last := false, 0
-	for line := range strings.SplitSeq(text, "\n") {
-		rest := strings.TrimLeft(line, ">")
-		depth := len(line) - len(rest)
-		rest = strings.TrimPrefix(rest, " ") // space-stuffing
-		flows := strings.HasSuffix(rest, " ") && rest != "-- "
-		if open && (depth != last || rest == "-- ") {
-			open = false
-			b.WriteByte('\n')
-		}
-		if !open && depth > 0 {
-			b.WriteString(line[:depth] + " ")
-		}
-		if flows && delSp {
-			rest = rest[:len(rest)-1]
-		}
-		b.WriteString(rest)
-		if open, last = flows, depth; !open {
-			b.WriteByte('\n')
-		}
-	}
-	return b.String()
 }
 
 // quoted reports whether a line, trimmed, is marked as somebody else's: by > or |, or by initials and >.
@@ -350,128 +308,4 @@ func closes(l string) bool {
 		}
 	}
 	return false
-}
-
-// htmlText is the text of HTML, well enough to find its lines. A blockquote is marked as a quote.
-func htmlText(s string) string {
-	w := htmlWriter{}
-	for s != "" && w.out.Len() <= maxCommandText {
-		text, rest, ok := strings.Cut(s, "<")
-		w.text(html.UnescapeString(text))
-		if !ok {
-			break
-		}
-		if strings.HasPrefix(rest, "!--") {
-			_, s, _ = strings.Cut(rest, "-->")
-			continue
-		}
-		tag, after := cutTag(rest)
-		s = after
-		name := strings.ToLower(strings.Trim(tag, "/"))
-		if i := strings.IndexAny(name, " \t\r\n/"); i >= 0 {
-			name = name[:i]
-		}
-		closing := strings.HasPrefix(tag, "/")
-		if !closing && (name == "style" || name == "script" || name == "title") {
-			end := indexFold(s, "</"+name)
-			if end < 0 {
-				break
-			}
-			s = s[end:]
-			continue
-		}
-		w.tag(name, closing)
-	}
-	return w.out.String()
-}
-
-// cutTag cuts behind the > that ends a tag. One in quotes does not, if the quotes are closed soon.
-func cutTag(s string) (tag, rest string) {
-	const longest = 8 << 10
-	quote := byte(0)
-	for i := range min(len(s), longest) {
-		switch c := s[i]; {
-		case quote == 0 && c == '>':
-			return s[:i], s[i+1:]
-		case quote == 0 && (c == '"' || c == '\''):
-			quote = c
-		case c == quote:
-			quote = 0
-		}
-	}
-	tag, rest, _ = strings.Cut(s, ">")
-	return tag, rest
-}
-
-// htmlWriter writes the lines of HTML.
-type htmlWriter struct {
-	out   strings.Builder
-	wrote bool // something stands in this line
-	space bool // white space is due before the next word
-	pre   int
-	quote int // blockquotes within each other
-}
-
-func (w *htmlWriter) text(s string) {
-	for s != "" {
-		i := strings.IndexFunc(s, func(r rune) bool { return r == ' ' || r == '\n' || r == '\t' || r == '\f' })
-		if i == 0 {
-			if w.space = true; s[0] == '\n' && w.pre > 0 {
-				w.newline()
-			}
-			s = s[1:]
-			continue
-		}
-		if i < 0 {
-			i = len(s)
-		}
-		switch {
-		case !w.wrote && w.quote > 0:
-			w.out.WriteString("> ")
-		case w.wrote && w.space:
-			w.out.WriteByte(' ')
-		}
-		w.out.WriteString(s[:i])
-		w.wrote, w.space = true, false
-		s = s[i:]
-	}
-}
-
-func (w *htmlWriter) newline() {
-	w.out.WriteByte('\n')
-	w.wrote, w.space = false, false
-}
-
-// block ends a line that has something in it.
-func (w *htmlWriter) block() {
-	if w.wrote {
-		w.newline()
-	}
-}
-
-func (w *htmlWriter) tag(name string, closing bool) {
-	step := 1
-	if closing {
-		step = -1
-	}
-	switch name {
-	case "br":
-		w.newline()
-	case "p", "h1", "h2", "h3", "ul", "ol", "table":
-		w.block()
-		w.newline()
-	case "hr":
-		w.block()
-		w.out.WriteString("________\n")
-	case "pre":
-		w.block()
-		w.pre = max(0, w.pre+step)
-	case "blockquote":
-		w.block()
-		w.quote = max(0, w.quote+step)
-	case "div", "tr", "li", "body", "head", "html", "center", "section", "article", "header", "footer", "dd", "dt":
-		w.block()
-	case "td", "th":
-		w.space = true
-	}
 }

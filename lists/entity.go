@@ -4,56 +4,22 @@ import (
 	"bytes"
 	"encoding/base64"
 	"mime"
-	"strings"
 
 	"listd/mail"
 )
 
-// entity is a message or a part of one (RFC 2045 section 2.4) as its bytes lie. To change one part and keep the
-// rest byte for byte, its place must be known; mail.Part tells what a part says, not where it begins.
+// entity is a message or a part of one (RFC 2045 section 2.4) as its bytes lie.
 type entity struct{ head, body []byte }
 
-// span is where a part lies in the body of its multipart, without the CRLF that belongs to the boundary after it.
-type span struct{ start, end int }
-
-// content is what the content fields of a head say (RFC 2045, RFC 2183); broken ones count as the defaults.
-type content struct {
-	kind       string // "text/plain", in lower case
-	params     map[string]string
-	encoding   string // in lower case; "7bit" where nothing is said
-	attachment bool
-	broken     bool // there are two types, or the parameters cannot be read: they are nothing to build on
-	none       bool // there is no Content-Type
-}
-
-func (e entity) content() content {
-	c := content{kind: "text/plain", encoding: "7bit", none: true}
-	for f := range mail.Fields(e.head) {
-		switch {
-		case f.Is("Content-Type") && !c.none:
-			c.broken = true
-		case f.Is("Content-Type"):
-			c.none = false
-			v := f.Value()
-			kind, params, err := mime.ParseMediaType(v)
-			if kind == "" {
-				// QUIRK: parameters are often broken where the type is not.
-				kind, _, _ = strings.Cut(v, ";")
-				kind = strings.ToLower(strings.TrimSpace(kind))
-			}
-			if c.params, c.broken = params, err != nil; strings.Contains(kind, "/") {
-				c.kind = kind
-			}
-		case f.Is("Content-Transfer-Encoding"):
-			if v := f.Value(); v != "" {
-				c.encoding = strings.ToLower(v)
-			}
-		case f.Is("Content-Disposition"):
-			word, _, _ := strings.Cut(f.Value(), ";")
-			c.attachment = strings.EqualFold(strings.TrimSpace(word), "attachment")
-		}
+// dubious reports whether a head is nothing to write another Content-Type by: there are two, or its parameters cannot
+// be read.
+func dubious(head []byte) bool {
+	all := mail.Values(head, "Content-Type")
+	if len(all) == 0 {
+		return false
 	}
-	return c
+	_, _, err := mime.ParseMediaType(all[0])
+	return err != nil || len(all) > 1
 }
 
 // bytes is the entity in one piece.
@@ -61,70 +27,6 @@ func (e entity) bytes() []byte {
 	out := make([]byte, 0, len(e.head)+2+len(e.body))
 	out = append(append(out, e.head...), "\r\n"...)
 	return append(out, e.body...)
-}
-
-// cut parts the bytes of a part at its empty line.
-func cut(raw []byte) (e entity, ok bool) {
-	if bytes.HasPrefix(raw, []byte("\r\n")) {
-		return entity{body: raw[2:]}, true
-	}
-	i := bytes.Index(raw, []byte("\r\n\r\n"))
-	if i < 0 {
-		return entity{}, false
-	}
-	return entity{head: raw[:i+2], body: raw[i+4:]}, true
-}
-
-// maxParts is more than a message has that people wrote.
-const maxParts = 100
-
-// parts are the places of a multipart's parts, and where its closing delimiter begins; close is -1 if it has none
-// (then the last part ends with the body). No parts: the boundary does not occur (RFC 2046 section 5.1.1).
-func parts(body []byte, boundary string) (spans []span, close int) {
-	if boundary == "" || len(boundary) > 200 {
-		return nil, -1
-	}
-	dash := []byte("--" + boundary)
-	start := -1
-	for at := 0; at < len(body); {
-		line := body[at:]
-		next := len(body)
-		if nl := bytes.IndexByte(line, '\n'); nl >= 0 {
-			line, next = line[:nl], at+nl+1
-		}
-		rest, ok := bytes.CutPrefix(line, dash)
-		if ok {
-			rest = bytes.TrimRight(rest, " \t\r")
-			last := bytes.Equal(rest, []byte("--"))
-			if last || len(rest) == 0 {
-				if start >= 0 {
-					spans = append(spans, span{start, max(start, lineEndBefore(body, at))})
-				}
-				if start = next; last {
-					return spans, at
-				}
-				if len(spans) == maxParts {
-					return nil, -1
-				}
-			}
-		}
-		at = next
-	}
-	if start >= 0 && start < len(body) {
-		spans = append(spans, span{start, len(body)})
-	}
-	return spans, -1
-}
-
-// lineEndBefore is at without the line end in front of it.
-func lineEndBefore(body []byte, at int) int {
-	if at > 0 && body[at-1] == '\n' {
-		at--
-		if at > 0 && body[at-1] == '\r' {
-			at--
-		}
-	}
-	return at
 }
 
 // setField is the head with the first field of this name replaced, or the field added below.

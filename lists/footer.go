@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"html"
+	"maps"
 	"mime"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -105,17 +107,20 @@ func newFooting(l List, seq Seq) *footing {
 // addFooter is the message with its footer, and a note where it was left out.
 func addFooter(l List, seq Seq, e entity) (entity, string) {
 	f := newFooting(l, seq)
-	ct := e.content()
-	switch ct.kind {
+	p, err := mail.Parse(mail.Message{Head: e.head, Body: e.body}, mail.MIMELimits{})
+	if err != nil {
+		return f.wrap(e), ""
+	}
+	switch p.Type + "/" + p.Subtype {
 	case "multipart/encrypted", "application/pgp-encrypted":
 		// A wrapped PGP/MIME message is one that most programs do not decrypt (RFC 3156 section 4).
 		return e, "the footer was left out: the post is encrypted"
 	case "application/pkcs7-mime", "application/x-pkcs7-mime":
 		return e, "the footer was left out: the post is encrypted or signed as a whole"
 	}
-	if out, ok := f.add(e, 0); ok {
+	if out, ok := f.add(p, 0); ok {
 		out.head = mail.Without(out.head, stale)
-		if ct.none && mail.Get(out.head, "Content-Type") != "" {
+		if len(mail.Values(e.head, "Content-Type")) == 0 && mail.Get(out.head, "Content-Type") != "" {
 			out.head = setField(out.head, "MIME-Version", []byte("MIME-Version: 1.0\r\n"))
 		}
 		return out, ""
@@ -129,87 +134,67 @@ const maxTexts = 20
 // maxDepth is how deep a text lies at most: signed, mixed, related, alternative, and room.
 const maxDepth = 8
 
-// add puts the footer into the text of e; not ok if it has none that may be touched.
-func (f *footing) add(e entity, depth int) (entity, bool) {
-	ct := e.content()
-	if f.budget--; f.budget < 0 || depth > maxDepth || ct.attachment {
-		return e, false
+// add is p with the footer in its text; not ok if it has none that may be touched.
+func (f *footing) add(p *mail.Part, depth int) (entity, bool) {
+	if f.budget--; f.budget < 0 || depth > maxDepth || p.Disposition == "attachment" {
+		return entity{}, false
 	}
-	switch ct.kind {
+	switch p.Type + "/" + p.Subtype {
 	case "text/plain":
-		return f.addPlain(e, ct)
+		return f.addPlain(p)
 	case "text/html":
-		return f.addHTML(e, ct)
+		return f.addHTML(p)
 	case "multipart/alternative":
-		return f.addEach(e, ct, depth)
+		return f.addEach(p, p.Children, depth) // a reader sees one of them
 	case "multipart/related":
-		return f.addFirst(e, ct, depth)
+		return f.addEach(p, firstOf(p), depth) // the text that the others go with
 	case "multipart/mixed":
-		if out, ok := f.addFirst(e, ct, depth); ok {
+		if out, ok := f.addEach(p, firstOf(p), depth); ok {
 			return out, true
 		}
-		return f.addPart(e, ct)
+		return f.addPart(p)
 	}
 	// multipart/signed above all: what is signed stays as it is, byte for byte (RFC 1847 section 2.1).
-	return e, false
+	return entity{}, false
 }
 
-// addEach puts the footer into every text of a multipart/alternative: a reader sees one of them.
-func (f *footing) addEach(e entity, ct content, depth int) (entity, bool) {
-	spans, _ := parts(e.body, ct.params["boundary"])
-	done := false
-	for i := len(spans) - 1; i >= 0; i-- { // from the back, so that places before stay true
-		if out, ok := f.splice(e, spans[i], depth); ok {
-			e, done = out, true
+// firstOf is the first part of a multipart, if it has any.
+func firstOf(p *mail.Part) []*mail.Part { return p.Children[:min(1, len(p.Children))] }
+
+// addEach is p with the footer in every text among these children.
+func (f *footing) addEach(p *mail.Part, children []*mail.Part, depth int) (entity, bool) {
+	body, done := p.Body, false
+	for _, c := range slices.Backward(children) { // from the back, so that places before stay true
+		if len(c.Head)+2+len(c.Body) != c.End-c.Start {
+			continue // its head and body are not parted by an empty line
+		}
+		if out, ok := f.add(c, depth+1); ok {
+			out.head = mail.Without(out.head, stale)
+			body, done = slices.Concat(body[:c.Start], out.bytes(), body[c.End:]), true
 		}
 	}
-	return e, done
+	return entity{p.Head, body}, done
 }
 
-// addFirst puts the footer into the first part: the text that the others go with.
-func (f *footing) addFirst(e entity, ct content, depth int) (entity, bool) {
-	spans, _ := parts(e.body, ct.params["boundary"])
-	if len(spans) == 0 {
-		return e, false
+// addPart is a multipart with the footer as a last part of its own.
+func (f *footing) addPart(p *mail.Part) (entity, bool) {
+	if len(p.Children) == 0 {
+		return entity{}, false
 	}
-	return f.splice(e, spans[0], depth)
-}
-
-func (f *footing) splice(e entity, s span, depth int) (entity, bool) {
-	child, ok := cut(e.body[s.start:s.end])
-	if !ok {
-		return e, false
-	}
-	if child, ok = f.add(child, depth+1); !ok {
-		return e, false
-	}
-	child.head = mail.Without(child.head, stale)
-	body := make([]byte, 0, len(e.body)+len(child.body)-(s.end-s.start)+len(child.head)+2)
-	body = append(append(append(append(append(body, e.body[:s.start]...), child.head...), "\r\n"...), child.body...), e.body[s.end:]...)
-	return entity{e.head, body}, true
-}
-
-// addPart adds the footer as a last part of its own.
-func (f *footing) addPart(e entity, ct content) (entity, bool) {
-	boundary := ct.params["boundary"]
-	spans, closed := parts(e.body, boundary)
-	if len(spans) == 0 {
-		return e, false
-	}
-	at := closed
+	at := p.Close
 	if at < 0 {
-		at = len(e.body)
+		at = len(p.Body)
 	}
-	body := append(make([]byte, 0, len(e.body)+len(f.text)+300), e.body[:at]...)
+	delimiter := "--" + p.Params["boundary"]
+	body := append(make([]byte, 0, len(p.Body)+len(f.text)+300), p.Body[:at]...)
 	if !bytes.HasSuffix(body, []byte("\r\n")) {
 		body = append(body, "\r\n"...)
 	}
-	body = append(append(append(body, "--"...), boundary...), "\r\n"...)
-	body = append(body, f.part().bytes()...)
-	if closed < 0 {
-		body = append(append(append(body, "--"...), boundary...), "--\r\n"...)
+	body = append(append(body, delimiter+"\r\n"...), f.part().bytes()...)
+	if p.Close < 0 {
+		body = append(body, delimiter+"--\r\n"...)
 	}
-	return entity{e.head, append(body, e.body[at:]...)}, true
+	return entity{p.Head, append(body, p.Body[at:]...)}, true
 }
 
 // part is the footer as a part of its own.
@@ -254,59 +239,55 @@ func (f *footing) wrap(e entity) entity {
 }
 
 // addPlain puts the footer below a text.
-func (f *footing) addPlain(e entity, ct content) (entity, bool) {
-	text, ok := decode(e.body, ct.encoding)
+func (f *footing) addPlain(p *mail.Part) (entity, bool) {
+	text, ok := decode(p.Body, p.Encoding)
 	if !ok {
-		return e, false
+		return entity{}, false
 	}
 	foot := f.text
-	if strings.EqualFold(ct.params["format"], "flowed") {
+	if strings.EqualFold(p.Params["format"], "flowed") {
 		foot = flowed(foot)
 	}
-	tail, charset, fits := f.inCharset(foot, ct.params["charset"], text)
-	encoding := ct.encoding
+	tail, charset, fits := f.inCharset(foot, p.Params["charset"], text)
+	encoding := p.Encoding
 	if fits && charset == "" && (f.ascii || encoding != "7bit") {
-		return entity{e.head, appendText(e, encoding, text, tail)}, true
+		return entity{p.Head, appendText(p, text, tail)}, true
 	}
-	if ct.broken {
-		return e, false // what we write in its place would say something else
+	if dubious(p.Head) {
+		return entity{}, false // what we write in its place would say something else
 	}
 	if !fits {
 		// The whole text becomes UTF-8.
-		p, err := mail.Parse(mail.Message{Head: e.head, Body: e.body}, mail.MIMELimits{})
-		if err != nil {
-			return e, false
-		}
 		s, err := p.Text()
 		if err != nil || !utf8.ValidString(s) {
-			return e, false
+			return entity{}, false
 		}
 		text, tail, charset = crlf(s), crlf(foot), "utf-8"
 	}
 	if encoding != "base64" {
 		encoding = "quoted-printable" // good for 7-bit and 8-bit ways alike
 	}
-	head := e.head
+	head := p.Head
 	if charset != "" {
-		head = setField(head, "Content-Type", withCharset(ct, charset))
+		head = setField(head, "Content-Type", withCharset(p, charset))
 	}
 	head = setField(head, "Content-Transfer-Encoding", []byte("Content-Transfer-Encoding: "+encoding+"\r\n"))
 	return entity{head, encode(below(text, tail), encoding)}, true
 }
 
 // appendText appends to the encoded body where that can be done without touching what is there.
-func appendText(e entity, encoding string, text, tail []byte) []byte {
-	switch encoding {
+func appendText(p *mail.Part, text, tail []byte) []byte {
+	switch p.Encoding {
 	case "base64":
 		return encode(below(text, tail), "base64")
 	case "quoted-printable":
-		body := e.body
+		body := p.Body
 		if bytes.HasSuffix(body, []byte("=\r\n")) {
 			body = body[:len(body)-3] // a soft line break that nothing follows
 		}
 		return below(body, encodeQP(tail))
 	}
-	return below(e.body, tail)
+	return below(p.Body, tail)
 }
 
 // below is text, an empty line, and the tail. RFC 3676 section 4.1: the empty line also ends a flowed paragraph.
@@ -370,44 +351,43 @@ func latin1(s []byte) ([]byte, bool) {
 }
 
 // withCharset is the Content-Type field with another charset and its other parameters.
-func withCharset(ct content, charset string) []byte {
+func withCharset(p *mail.Part, charset string) []byte {
 	params := map[string]string{}
-	for k, v := range ct.params {
-		params[k] = v
-	}
+	maps.Copy(params, p.Params)
 	params["charset"] = charset
-	v := mime.FormatMediaType(ct.kind, params)
+	kind := p.Type + "/" + p.Subtype
+	v := mime.FormatMediaType(kind, params)
 	if v == "" {
-		v = ct.kind + "; charset=" + charset
+		v = kind + "; charset=" + charset
 	}
 	return mail.FormatField("Content-Type", v)
 }
 
 // addHTML puts the footer before the end of the page. It is written in ASCII, which every charset has that may
 // stand in mail but the wide ones.
-func (f *footing) addHTML(e entity, ct content) (entity, bool) {
-	name := strings.ToLower(ct.params["charset"])
+func (f *footing) addHTML(p *mail.Part) (entity, bool) {
+	name := strings.ToLower(p.Params["charset"])
 	if strings.HasPrefix(name, "utf-16") || strings.HasPrefix(name, "utf-32") || name == "utf-7" {
-		return e, false
+		return entity{}, false
 	}
 	snippet := f.html()
-	switch ct.encoding {
+	switch p.Encoding {
 	case "7bit", "8bit", "binary":
-		return entity{e.head, beforeEnd(e.body, snippet)}, true
+		return entity{p.Head, beforeEnd(p.Body, snippet)}, true
 	case "quoted-printable":
 		// A tag may be cut by a soft line break; then the page is decoded.
-		if lastIndexFold(e.body, []byte("</body>")) >= 0 {
-			return entity{e.head, beforeEnd(e.body, encodeQP(snippet))}, true
+		if lastIndexFold(p.Body, []byte("</body>")) >= 0 {
+			return entity{p.Head, beforeEnd(p.Body, encodeQP(snippet))}, true
 		}
 		fallthrough
 	case "base64":
-		page, ok := decode(e.body, ct.encoding)
+		page, ok := decode(p.Body, p.Encoding)
 		if !ok {
-			return e, false
+			return entity{}, false
 		}
-		return entity{e.head, encode(beforeEnd(page, snippet), ct.encoding)}, true
+		return entity{p.Head, encode(beforeEnd(page, snippet), p.Encoding)}, true
 	}
-	return e, false
+	return entity{}, false
 }
 
 // html is the footer as a piece of a page, in ASCII. A line that only parts it from the post becomes a rule.

@@ -2,7 +2,6 @@ package lists
 
 import (
 	"fmt"
-	"html"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -66,16 +65,8 @@ func firstText(p *mail.Part, depth int) string {
 		return ""
 	}
 	if p.Type == "text" && p.Disposition != "attachment" && (p.Subtype == "plain" || p.Subtype == "html") {
-		cut := *p
-		cut.Body = cut.Body[:min(len(cut.Body), maxText)]
-		text, err := cut.Text()
-		if err != nil && text == "" {
-			return ""
-		}
-		if p.Subtype == "html" {
-			text = untag(text)
-		}
-		return strings.ToValidUTF8(text, "")
+		text, _ := p.Words(maxText)
+		return text
 	}
 	for _, child := range p.Children {
 		if text := firstText(child, depth+1); text != "" {
@@ -83,38 +74,6 @@ func firstText(p *mail.Part, depth int) string {
 		}
 	}
 	return ""
-}
-
-// untag is HTML's text, well enough to see whether it is one line: what ends a block ends a line.
-func untag(s string) string {
-	var b strings.Builder
-	oneLine := strings.NewReplacer("\r\n", " ", "\n", " ")
-	for s != "" {
-		text, rest, ok := strings.Cut(s, "<")
-		b.WriteString(oneLine.Replace(text))
-		if !ok {
-			break
-		}
-		tag, after, _ := strings.Cut(rest, ">")
-		s = after
-		name := strings.ToLower(strings.TrimLeft(tag, "/"))
-		if i := strings.IndexAny(name, " \t\r\n/"); i >= 0 {
-			name = name[:i]
-		}
-		switch name {
-		case "br", "p", "div", "tr", "li", "blockquote", "h1", "h2", "h3", "body":
-			b.WriteByte('\n')
-		case "style", "script", "head", "title":
-			if !strings.HasPrefix(tag, "/") {
-				end := indexFold(s, "</"+name)
-				if end < 0 {
-					end = len(s)
-				}
-				s = s[end:]
-			}
-		}
-	}
-	return html.UnescapeString(b.String())
 }
 
 // commands are what people write to a list when they want to reach the machine. Those with true are also a

@@ -2,6 +2,8 @@ package mail_test
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -244,4 +246,39 @@ func FuzzDate(f *testing.F) {
 			t.Errorf("%q is %v, which reads as %v, %v", s, d, again, err)
 		}
 	})
+}
+
+func FuzzReadBody(f *testing.F) {
+	addMessages(f)
+	files, err := filepath.Glob("testdata/body/*.eml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := mail.Read(bytes.NewReader(b), mail.Limits{}, mail.Mend)
+		if err != nil {
+			return
+		}
+		const max = 1 << 10
+		checkBody(t, m, mail.ReadBody(m, max), max)
+		own, quoted, _ := mail.SearchText(m, max)
+		if len(own)+len(quoted) > max+2 {
+			t.Errorf("%d bytes of the author and %d of others, of %d", len(own), len(quoted), max)
+		}
+	})
+}
+
+func FuzzBlocks(f *testing.F) {
+	for _, s := range []string{"a\n> b\n>> c\n\nd\n-- \ne", "On 1 Jan, B <b@x> wrote:\n\nq", "From: a\nSent: b\n  c\nTo: d;\ne\n\nf", "-----Original Message-----\n> a\n| b\nAB> c",
+		">>> a\n>>>\n> b", ">From a\n_____\nVon: a\nAn: b", "-----BEGIN PGP SIGNATURE-----\na\n-----END PGP SIGNATURE-----\nSent from my x\n--\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) { checkBlocks(t, s) })
 }

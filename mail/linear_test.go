@@ -16,6 +16,11 @@ func TestLinear(t *testing.T) {
 	words := []string{" ", "é", "\xff", "=?", "=?=", "=?a?b?", "=?u?b?!", "=?utf-8?q?", "=?utf-8?q?a?= ", "=?iso-2022-jp?b?YQ?= ", "=?x-no?q?a?= ", "=?x?q?a?b?c?=\t"}
 	params := []string{`"`, `;"`, `;a=b`, `;a="b`, `;"\"`, ";a*=b", ";a*0=b", ";a*1*=b", "=;", "(", ` \`}
 	lines := []string{"\n", "\r", "\x00", "\r\n", "\r\n ", "\r\n\r\n", "--b\r\n", "--b", "\r\n--b--", "\r\n--b\r\n\r\n", "\r\n-", "a: b\r\n", "a\r\n", ":", "= ", "=\r\n", "=4", "QQ=="}
+	quotes := []string{">", "> ", " >", ">\n", "> a\n", ">>> \n", "|\n", "| a\n", "a\n> b\n", "On 1 Jan\n", "On 1 Jan wrote:\n", "wrote:\n", "a:\n", "AB> a\n", "From: a\n", "From: a\nTo: b\nSent: c\n", "--\n", "-- \n",
+		"-----Original Message-----\n", "_____\n", strings.Repeat("_", 40) + "\n", "-----BEGIN PGP SIGNATURE-----\n", "Sent from my \n", "\n", " \n", "a", "a\n", "："}
+	tags := []string{"<", "<a", "<a ", "<a b=", "<a b=c ", `<a b="`, "<a href=http:x>", "<a href=http:x>y</a>", "<!--", "<!", "<?", "</", "</a>", "<b>", "<p>", "<p hidden>", "<div style=display:none>", "<li>", "<ul><li>x", "<ol><li>x", "<blockquote>",
+		"<blockquote>x", "<blockquote><br>", "<table><tr><td>x", "<td>", "<td>x", "<pre>", "<pre>\n", "<script>", "<title>", "<textarea>", "<plaintext>", "<![CDATA[", "&", "&amp", "&#", "&lt;", "\u00a0", "\u00ad", "\u200c", " ", "\n", "x", "<br>"}
+	encoded := []string{"begin 644 a\n", "begin 644 a\nM\n", "begin ", "\nbegin ", "=ybegin size=1 name=a\n", "\n=ybegin size=1 name=a\n=yend", "=yend\n", "\n"}
 	mixed := []byte("Content-Type: multipart/mixed; boundary=b\r\n")
 	deep := strings.Repeat("--b\r\nContent-Type: message/rfc822\r\n\r\n", 40)
 	for name, c := range map[string]struct {
@@ -48,6 +53,17 @@ func TestLinear(t *testing.T) {
 		}},
 		"To7bit":       {[][]string{lines}, func(s string) { _, _ = mail.To7bit(mail.Message{Head: mixed, Body: []byte(s + "é")}) }},
 		"To7bit, deep": {[][]string{lines[3:6]}, func(s string) { _, _ = mail.To7bit(mail.Message{Head: mixed, Body: []byte(deep + s + "é")}) }},
+		"Blocks":       {[][]string{quotes}, func(s string) { mail.Blocks(s); mail.OwnWords(s) }},
+		"HTMLText":     {[][]string{tags}, func(s string) { mail.HTMLText(s, 1<<20); mail.HTMLWords("<pre><blockquote>"+s, 1<<20) }},
+		"unflow": {[][]string{quotes, lines}, func(s string) {
+			mail.ReadBody(mail.Message{Head: []byte("Content-Type: text/plain; format=flowed; delsp=yes\r\n"), Body: []byte(s)}, 1<<20)
+		}},
+		"enriched": {[][]string{tags}, func(s string) {
+			mail.ReadBody(mail.Message{Head: []byte("Content-Type: text/enriched\r\n"), Body: []byte(s)}, 1<<20)
+		}},
+		"encoded":  {[][]string{encoded}, func(s string) { mail.ReadBody(mail.Message{Body: []byte(s)}, 1<<20) }},
+		"ReadBody": {[][]string{lines}, func(s string) { mail.ReadBody(mail.Message{Head: mixed, Body: []byte(s)}, 1<<20) }},
+		"OpenPart": {[][]string{{"1", ".", "1.", "/"}}, func(s string) { mail.OpenPart(mail.Message{Head: mixed, Body: []byte(deep)}, "1"+s) }},
 		"Compose": {[][]string{{`"`}}, func(s string) {
 			mail.Compose(mail.Draft{Subject: s, Text: s, Attachments: []mail.Attachment{{Type: s, Name: s, Body: []byte(s)}}}, "B")
 		}},

@@ -214,11 +214,11 @@ func Author(head []byte) Mailbox {
 
 // MessageIDs are the msg-ids of Message-ID, In-Reply-To or References, without brackets, leniently: in brackets if
 // there are any, else words with an @. An ID that is longer than 500 octets or has control characters is left out; one
-// that is no UTF-8 is read as Latin-1.
+// that is no UTF-8 is read as windows-1252.
 func MessageIDs(value string) (out []string) {
 	add := func(id string) {
 		if id = strings.Join(strings.Fields(id), ""); !utf8.ValidString(id) {
-			id = latin1(id)
+			id = windows1252(id)
 		}
 		if id != "" && len(id) <= 500 && strings.IndexFunc(id, unicode.IsControl) < 0 {
 			out = append(out, id)

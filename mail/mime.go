@@ -33,6 +33,9 @@ type Part struct {
 	Filename      string
 	Children      []*Part // of a multipart, or the one message in a message/rfc822
 	Start, End    int     // where the part, its head included, lies in its parent's Body
+	Close         int     // where the closing delimiter of a multipart begins in its Body; -1 if there is none
+
+	short bool // there are more children than were taken apart
 }
 
 // Parse takes a message apart. Where the structure is broken, what can be told is told: a multipart without its
@@ -44,41 +47,67 @@ func Parse(m Message, lim MIMELimits) (*Part, error) {
 	if lim.Parts <= 0 {
 		lim.Parts = 1000
 	}
-	return parsePart(m.Head, m.Body, false, lim.Depth, &lim.Parts)
-}
-
-// parsePart takes a part apart; left is how many there may still be. inDigest says that it lies in a multipart/digest,
-// where a part is a message unless it says otherwise (RFC 2046 section 5.1.5).
-func parsePart(head, body []byte, inDigest bool, depth int, left *int) (*Part, error) {
-	if *left--; *left < 0 || depth < 0 {
+	c := cutter{left: lim.Parts}
+	root := c.part(m.Head, m.Body, false, lim.Depth)
+	if c.short {
 		return nil, ErrMIMELimits
 	}
-	p := &Part{Head: head, Body: body, Type: "text", Subtype: "plain", Encoding: "7bit"}
+	return root, nil
+}
+
+// parseSome is Parse with its default limits for who wants to read what there is: parts beyond the limits are left
+// out, and short says so.
+func parseSome(m Message) (root *Part, short bool) {
+	c := cutter{left: 1000, lenient: true}
+	root = c.part(m.Head, m.Body, false, 50)
+	return root, c.short
+}
+
+// cutter takes parts apart.
+type cutter struct {
+	left    int  // how many parts there may still be
+	lenient bool // go on beyond the limits, without what lies there
+	short   bool // they were met
+}
+
+// part takes a part apart; nil if it lies beyond the limits. inDigest says that it lies in a multipart/digest, where a
+// part is a message unless it says otherwise (RFC 2046 section 5.1.5).
+func (c *cutter) part(head, body []byte, inDigest bool, depth int) *Part {
+	if c.left--; c.left < 0 || depth < 0 {
+		c.short = true
+		return nil
+	}
+	p := &Part{Head: head, Body: body, Type: "text", Subtype: "plain", Encoding: "7bit", Close: -1}
 	if inDigest {
 		p.Type, p.Subtype = "message", "rfc822"
 	}
 	p.describe()
 	switch {
 	case p.Type == "multipart" && p.Params["boundary"] != "":
-		for _, at := range cutParts(body, p.Params["boundary"], *left+1) {
+		var places [][2]int
+		places, p.Close = cutParts(body, p.Params["boundary"], c.left+1)
+		for _, at := range places {
 			h, b := cutHead(body[at[0]:at[1]:at[1]])
-			child, err := parsePart(h, b, p.Subtype == "digest", depth-1, left)
-			if err != nil {
-				return nil, err
+			p.adopt(c.part(h, b, p.Subtype == "digest", depth-1), at[0], at[1])
+			if c.short && !c.lenient || c.left < 0 {
+				break
 			}
-			child.Start, child.End = at[0], at[1]
-			p.Children = append(p.Children, child)
 		}
 	case p.Type == "message" && (p.Subtype == "rfc822" || p.Subtype == "global") && p.Encoding != "base64" && p.Encoding != "quoted-printable":
 		h, b := cutHead(body)
-		child, err := parsePart(h, b, false, depth-1, left)
-		if err != nil {
-			return nil, err
-		}
-		child.End = len(body)
-		p.Children = []*Part{child}
+		p.adopt(c.part(h, b, false, depth-1), 0, len(body))
 	}
-	return p, nil
+	return p
+}
+
+// adopt makes child, which lies there in the body, a child of p.
+func (p *Part) adopt(child *Part, start, end int) {
+	if child == nil {
+		p.short = true
+		return
+	}
+	child.Start, child.End = start, end
+	p.Children = append(p.Children, child)
 }
 
 // describe reads the content fields of the head. Of two that are alike the first counts.
@@ -113,8 +142,9 @@ func (p *Part) describe() {
 func fileName(s string) string { return strings.TrimSpace(blankControls(DecodeWords(s))) }
 
 // cutParts is where a multipart's parts, at most max of them, lie in its body: between its delimiter lines (RFC 2046
-// section 5.1.1), without the line end that belongs to the delimiter behind. A missing close is forgiven.
-func cutParts(body []byte, boundary string, max int) (parts [][2]int) {
+// section 5.1.1), without the line end that belongs to the delimiter behind; and where the closing delimiter begins. A
+// missing one, -1, is forgiven.
+func cutParts(body []byte, boundary string, max int) (parts [][2]int, close int) {
 	delim := []byte("--" + boundary)
 	start := -1
 	for at := 0; at < len(body) && len(parts) < max; {
@@ -131,7 +161,7 @@ func cutParts(body []byte, boundary string, max int) (parts [][2]int) {
 					parts = append(parts, [2]int{start, start + end})
 				}
 				if start = next; closing {
-					return parts
+					return parts, at
 				}
 			}
 		}
@@ -140,7 +170,7 @@ func cutParts(body []byte, boundary string, max int) (parts [][2]int) {
 	if start >= 0 && start < len(body) && len(parts) < max {
 		parts = append(parts, [2]int{start, len(body)})
 	}
-	return parts
+	return parts, -1
 }
 
 // cutHead divides a part at its first empty line. As in Read, what does not begin with a field has no head.
@@ -250,7 +280,7 @@ func unhex(c byte) int {
 	return -1
 }
 
-// ErrCharset says that a part's charset is unknown: its text is what Latin-1 makes of it.
+// ErrCharset says that a part's charset is unknown: its text is what windows-1252 makes of it.
 var ErrCharset = errors.New("unknown charset")
 
 // Text is the content of a text part in UTF-8. With an error the text is there all the same, as well as can be.
@@ -261,20 +291,25 @@ func (p *Part) Text() (string, error) {
 }
 
 // toUTF8 converts from a charset by its name. Without one, and where ASCII is claimed in vain, it is UTF-8 if it can be
-// and else Latin-1.
+// and else windows-1252, which is also what Latin-1 means wherever mail is read.
 func toUTF8(b []byte, name string) (string, error) {
 	switch name = strings.ToLower(strings.Trim(name, " \t'\"")); name {
 	case "utf-8", "utf8":
+		if ascii(b) {
+			return string(b), nil
+		}
 		return strings.ToValidUTF8(string(b), "\uFFFD"), nil
 	case "", "us-ascii", "ascii":
 		if utf8.Valid(b) {
 			return string(b), nil
 		}
-		return latin1(string(b)), nil
+		return windows1252(string(b)), nil
+	case "iso-8859-1", "iso8859-1", "iso_8859-1", "latin1":
+		return windows1252(string(b)), nil
 	}
 	r, err := charset.Reader(name, bytes.NewReader(b))
 	if err != nil {
-		return latin1(string(b)), fmt.Errorf("%w %q", ErrCharset, clip(name))
+		return windows1252(string(b)), fmt.Errorf("%w %q", ErrCharset, clip(name))
 	}
 	out, err := io.ReadAll(r)
 	return strings.ToValidUTF8(string(out), "\uFFFD"), err

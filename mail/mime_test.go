@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -59,6 +60,9 @@ func outline(b *strings.Builder, p *mail.Part, depth int) {
 // checkWithin holds every child to its place in its parent.
 func checkWithin(t testing.TB, p *mail.Part) {
 	t.Helper()
+	if p.Close >= 0 && !bytes.HasPrefix(p.Body[p.Close:], []byte("--"+p.Params["boundary"]+"--")) {
+		t.Fatalf("%q does not close at %d", p.Body, p.Close)
+	}
 	at := 0
 	for _, c := range p.Children {
 		if c.Start < at || c.End < c.Start || c.End > len(p.Body) {
@@ -211,6 +215,9 @@ func TestParseMultipart(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkWithin(t, p)
+		if closes := regexp.MustCompile(`(?m)^--b--\s*$`).MatchString(c.body); closes != (p.Close >= 0) {
+			t.Errorf("%s: closed at %d", name, p.Close)
+		}
 		var got []string
 		for _, child := range p.Children {
 			got = append(got, string(child.Body))

@@ -9,7 +9,7 @@ import (
 func TestCutPartsBounded(t *testing.T) {
 	t.Parallel()
 	body := bytes.Repeat([]byte("--b\r\n"), 1<<20)
-	if parts := cutParts(body, "b", 11); len(parts) != 11 || cap(parts) > 64 {
+	if parts, _ := cutParts(body, "b", 11); len(parts) != 11 || cap(parts) > 64 {
 		t.Errorf("%d parts in a list of %d, want 11", len(parts), cap(parts))
 	}
 }

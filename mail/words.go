@@ -8,11 +8,11 @@ import (
 )
 
 // DecodeWords decodes the encoded-words of a field's value (RFC 2047). What is malformed or of an unknown charset stays
-// as it is; raw 8-bit text that is no UTF-8 is read as Latin-1. Control characters that were encoded become spaces: no
+// as it is; raw 8-bit text that is no UTF-8 is read as windows-1252. Control characters that were encoded become spaces: no
 // word can smuggle a line end.
 func DecodeWords(s string) string {
 	if !utf8.ValidString(s) {
-		s = latin1(s)
+		s = windows1252(s)
 	}
 	next := strings.Index(s, "=?")
 	if next < 0 {
@@ -132,12 +132,25 @@ func decodeQ(s string) ([]byte, bool) {
 	return out, true
 }
 
-func latin1(s string) string {
-	r := make([]rune, len(s))
+// high1252 are the characters of windows-1252 where Latin-1 has controls; what is not assigned stays one.
+const high1252 = "€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ"
+
+// windows1252 reads bytes as windows-1252.
+func windows1252(s string) string {
+	high := []rune(high1252)
+	var b strings.Builder
+	b.Grow(len(s) + len(s)/8)
 	for i := range len(s) {
-		r[i] = rune(s[i])
+		switch c := s[i]; {
+		case c < utf8.RuneSelf:
+			b.WriteByte(c)
+		case c < 0xa0:
+			b.WriteRune(high[c-0x80])
+		default:
+			b.WriteRune(rune(c))
+		}
 	}
-	return string(r)
+	return b.String()
 }
 
 // maxWord is the length of an encoded-word, in octets (RFC 2047 section 2).
