@@ -1,9 +1,10 @@
 // Package mail knows what an e-mail is: addresses, the envelope, the raw head and body, replies, and
 // how a message is read, taken apart and composed. It is pure: no clock, no files, no network.
 //
-// Enter with Read for bytes from outside, ParseAddress for an address, Get and Fields for a head.
+// Enter with Read for bytes from outside, ParseAddress for an address, Get and Fields for a head, ReadBody for what a
+// person reads of a message and Blocks for who wrote what of it.
 //
-// RFC 5321, 5322, 2045-2047, 2231, 3461, 3463, 6531, 6532.
+// RFC 5321, 5322, 2045-2047, 2231, 3461, 3463, 3676, 6531, 6532.
 package mail
 
 import (

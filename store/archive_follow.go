@@ -108,6 +108,7 @@ type Ident struct {
 	Thread ThreadID  // or one that was merged into it
 	Seq    lists.Seq // the post that has it; 0: it was only referred to
 	Parent lists.Seq // of one that is not there: the post it answers, as others told; 0 if they did not
+	Below  bool      // others told that it answers something, there or not
 }
 
 // Idents are those of the hashes that a list has met, in any order.
@@ -117,11 +118,11 @@ func (tx *Tx) Idents(l lists.ID, hashes []Hash) (out []Ident, err error) {
 		for i := range part {
 			args = append(args, part[i][:])
 		}
-		err := tx.each(`SELECT hash, thread, seq, parent FROM message_ids WHERE list_id = ? AND hash IN `+placeholders(1, len(part)), args,
+		err := tx.each(`SELECT hash, thread, seq, parent, below FROM message_ids WHERE list_id = ? AND hash IN `+placeholders(1, len(part)), args,
 			func(scan func(...any) error) error {
 				var i Ident
 				var hash []byte
-				err := scan(&hash, &i.Thread, &i.Seq, &i.Parent)
+				err := scan(&hash, &i.Thread, &i.Seq, &i.Parent, &i.Below)
 				copy(i.Hash[:], hash)
 				out = append(out, i)
 				return err
@@ -135,14 +136,15 @@ func (tx *Tx) Idents(l lists.ID, hashes []Hash) (out []Ident, err error) {
 
 // PutIdents writes what is known about Message-IDs, none of them twice.
 func (tx *Tx) PutIdents(l lists.ID, all []Ident) error {
-	const columns = 5
+	const columns = 6
 	for part := range slices.Chunk(all, maxValues/columns) {
 		args := make([]any, 0, len(part)*columns)
 		for i := range part {
-			args = append(args, l, part[i].Hash[:], part[i].Thread, part[i].Seq, part[i].Parent)
+			args = append(args, l, part[i].Hash[:], part[i].Thread, part[i].Seq, part[i].Parent, b2i(part[i].Below))
 		}
-		if _, err := tx.exec(`INSERT INTO message_ids (list_id, hash, thread, seq, parent) VALUES `+placeholders(len(part), columns)+`
-			ON CONFLICT (list_id, hash) DO UPDATE SET thread = excluded.thread, seq = excluded.seq, parent = excluded.parent`,
+		if _, err := tx.exec(`INSERT INTO message_ids (list_id, hash, thread, seq, parent, below) VALUES `+placeholders(len(part), columns)+`
+			ON CONFLICT (list_id, hash) DO UPDATE SET thread = excluded.thread, seq = excluded.seq, parent = excluded.parent,
+				below = excluded.below`,
 			args...); err != nil {
 			return fmt.Errorf("message ids: %w", err)
 		}
@@ -376,14 +378,15 @@ func (tx *Tx) Arrived(l lists.ID, hashes []Hash) error {
 	return nil
 }
 
-// Parents are the parents of a post and of up to limit of those above it, by post.
+// Parents are the parents of a post and of up to limit of those above it, by post. CROSS JOIN keeps SQLite from reading the
+// whole list for each of them.
 func (tx *Tx) Parents(l lists.ID, seq lists.Seq, limit int) (map[lists.Seq]lists.Seq, error) {
 	out := map[lists.Seq]lists.Seq{}
 	big := tx.db.dialect.bigint()
 	err := tx.each(`WITH RECURSIVE up (seq, parent, n) AS (
 			SELECT seq, parent, `+big+` FROM posts WHERE list_id = ? AND seq = ?
-			UNION ALL SELECT p.seq, p.parent, up.n - 1 FROM up JOIN posts p ON p.list_id = ? AND p.seq = up.parent
-			WHERE up.parent > 0 AND up.n > 0)
+			UNION ALL SELECT p.seq, p.parent, up.n - 1 FROM up CROSS JOIN posts p
+			WHERE p.list_id = ? AND p.seq = up.parent AND up.parent > 0 AND up.n > 0)
 		SELECT seq, parent FROM up`, []any{limit, l, seq, l}, func(scan func(...any) error) error {
 		var at, parent lists.Seq
 		err := scan(&at, &parent)

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"strings"
 	"time"
 
 	"listd/lists"
@@ -55,7 +54,7 @@ func (tx *Tx) HeadsOf(l lists.ID, seqs []lists.Seq, f func(seq lists.Seq, head [
 		args = append(args, s)
 	}
 	return tx.each(`SELECT p.seq, m.head FROM posts p JOIN messages m ON m.id = p.message_id WHERE p.list_id = ?
-		AND p.seq IN (`+strings.TrimSuffix(strings.Repeat("?, ", len(seqs)), ", ")+`)`, args, func(scan func(...any) error) error {
+		AND p.seq IN `+placeholders(1, len(seqs)), args, func(scan func(...any) error) error {
 		var seq lists.Seq
 		var head []byte
 		if err := scan(&seq, &head); err != nil {
@@ -64,4 +63,19 @@ func (tx *Tx) HeadsOf(l lists.ID, seqs []lists.Seq, f func(seq lists.Seq, head [
 		f(seq, head)
 		return nil
 	})
+}
+
+// SeqsAt are the numbers of the posts at some places, at most 500 of them, in no order.
+func (tx *Tx) SeqsAt(places []Place) (out []lists.Seq, err error) {
+	args := make([]any, len(places))
+	for i, p := range places {
+		args[i] = p
+	}
+	err = tx.each(`SELECT seq FROM posts WHERE place > 0 AND place IN `+placeholders(1, len(places)), args, func(scan func(...any) error) error {
+		var seq lists.Seq
+		err := scan(&seq)
+		out = append(out, seq)
+		return err
+	})
+	return out, err
 }

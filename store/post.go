@@ -139,9 +139,13 @@ func (tx *Tx) OpenPosts(l lists.ID, after lists.Seq, limit int) ([]Post, error) 
 }
 
 // LatestPosts are up to limit posts of a list that came by mail, latest first, neither hidden nor removed ones. Uses
-// posts_by_mail.
+// posts_by_mail: an archive may begin with a hundred thousand imported ones. SQLite must be told, since it has no figures.
 func (tx *Tx) LatestPosts(l lists.ID, limit int) ([]Post, error) {
-	return tx.posts(`WHERE p.list_id = ? AND p.place IS NOT NULL AND p.origin = 'posted' AND p.removed_at = 0
+	use := ""
+	if tx.db.Single() {
+		use = "INDEXED BY posts_by_mail "
+	}
+	return tx.posts(use+`WHERE p.list_id = ? AND p.place IS NOT NULL AND p.origin = 'posted' AND p.removed_at = 0
 		ORDER BY p.seq DESC LIMIT ?`, l, limit)
 }
 

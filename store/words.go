@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"listd/lists"
@@ -10,10 +11,22 @@ import (
 )
 
 // Words are the tokens of a post, a space between two, for each part of it that can be searched. Tokens are letters,
-// digits and marks in lower case, at most 64 bytes each.
+// digits and marks in lower case, at most 64 bytes each. Attached says that it has attachments.
 type Words struct {
 	Place                               Place
 	Subject, Author, Own, Quoted, Files string
+	Attached                            bool
+}
+
+// attached is a token that no text has: what is looked for with Find.Files.
+const attached = "\ue000"
+
+// files are the tokens of the names of files, and attached.
+func (w Words) files() string {
+	if w.Attached {
+		return strings.TrimLeft(w.Files+" "+attached, " ")
+	}
+	return w.Files
 }
 
 // WordField is the part of a post in which a word is looked for.
@@ -39,21 +52,31 @@ type WordMatch struct {
 	Not []WordTerm
 }
 
-// Find is what is looked for in which posts: those with a place in [From, Before), and, with Files, an attachment.
+// Find is what is looked for in which posts: those with a place in [From, Before), and, with Files, attachments.
 type Find struct {
 	Match        WordMatch
 	Files        bool
 	From, Before Place
 }
 
+// all is what is looked for in the index.
+func (f Find) all() WordMatch {
+	m := f.Match
+	if f.Files {
+		m.All = append(slices.Clip(m.All), []WordTerm{{Tokens: []string{attached}}})
+	}
+	return m
+}
+
 // wordIndex is all in which the engines' indexes of words differ. Whoever asks for places has something to look for:
-// Match.All is not empty.
+// All is not empty, and Files is among it.
 type wordIndex interface {
 	add(tx *Tx, all []Words) error
 	drop(tx *Tx, all []Place) error
 	some(tx *Tx, from, before Place, limit int) ([]Place, error) // that have words, in any order
 	merge(tx *Tx, pages int) (bool, error)
 	find(tx *Tx, f Find, limit int) ([]Place, error) // latest first
+	any(tx *Tx, f Find, limit int) ([]Place, error)  // in any order
 	count(tx *Tx, f Find, most int) (int, error)
 	among(tx *Tx, m WordMatch, places []Place) ([]Place, error) // in any order
 	rank(tx *Tx, f Find, in []lists.ID, newest, limit int) ([]Place, error)
@@ -92,17 +115,17 @@ func (tx *Tx) DropWordsOf(l lists.ID, limit int) (int, error) {
 }
 
 // MergeWords makes the index of words a little tidier, by writing about as many pages (4 KiB), and says whether there
-// was something to do.
+// was something to do. A negative number begins to merge all into one piece; what follows goes on with that.
 func (tx *Tx) MergeWords(pages int) (bool, error) { return tx.db.dialect.words().merge(tx, pages) }
 
 // FindWords are up to limit places of posts that were found, latest first.
 func (tx *Tx) FindWords(f Find, limit int) ([]Place, error) {
-	if len(f.Match.All) > 0 {
+	if f.Match = f.all(); len(f.Match.All) > 0 {
 		return tx.db.dialect.words().find(tx, f, limit)
 	}
 	var out []Place
 	for before := f.Before; len(out) < limit; {
-		got, err := tx.openPlaces(f.From, before, f.Files, max(limit, 200))
+		got, err := tx.openPlaces(f.From, before, max(limit, 200))
 		if err != nil || len(got) == 0 {
 			return out, err
 		}
@@ -113,6 +136,15 @@ func (tx *Tx) FindWords(f Find, limit int) ([]Place, error) {
 		out = append(out, got...)
 	}
 	return out[:limit], nil
+}
+
+// SomeWords are up to limit places of posts that were found, in any order: all of them, if they are fewer.
+func (tx *Tx) SomeWords(f Find, limit int) ([]Place, error) {
+	if all := f.all(); len(all.All) > 0 {
+		f.Match = all
+		return tx.db.dialect.words().any(tx, f, limit)
+	}
+	return tx.FindWords(f, limit)
 }
 
 // without are those of places, which are latest first, that have none of some terms.
@@ -129,9 +161,9 @@ func (tx *Tx) without(not []WordTerm, places []Place) ([]Place, error) {
 }
 
 // openPlaces are up to limit places of posts that are neither hidden nor removed, latest first. Uses posts_by_place.
-func (tx *Tx) openPlaces(from, before Place, files bool, limit int) ([]Place, error) {
+func (tx *Tx) openPlaces(from, before Place, limit int) ([]Place, error) {
 	return tx.places(`SELECT place FROM posts WHERE place > 0 AND place >= ? AND place < ? AND removed_at = 0 AND hidden = 0
-		AND files >= ? ORDER BY place DESC LIMIT ?`, from, before, b2i(files), limit)
+		ORDER BY place DESC LIMIT ?`, from, before, limit)
 }
 
 func (tx *Tx) places(query string, args ...any) (out []Place, err error) {
@@ -146,7 +178,7 @@ func (tx *Tx) places(query string, args ...any) (out []Place, err error) {
 
 // CountWords is how many posts would be found; most says how far to count.
 func (tx *Tx) CountWords(f Find, most int) (n int, err error) {
-	if len(f.Match.All) > 0 {
+	if f.Match = f.all(); len(f.Match.All) > 0 {
 		return tx.db.dialect.words().count(tx, f, most)
 	}
 	if len(f.Match.Not) > 0 {
@@ -154,28 +186,53 @@ func (tx *Tx) CountWords(f Find, most int) (n int, err error) {
 		return len(found), err
 	}
 	err = tx.get(`SELECT COUNT(*) FROM (SELECT 1 FROM posts WHERE place > 0 AND place >= ? AND place < ? AND removed_at = 0
-		AND hidden = 0 AND files >= ? LIMIT ?) p`, []any{f.From, f.Before, b2i(f.Files), most}, &n)
+		AND hidden = 0 LIMIT ?) p`, []any{f.From, f.Before, most}, &n)
 	return n, err
 }
 
-// WordsAmong are those of some places that match, latest first.
-func (tx *Tx) WordsAmong(m WordMatch, places []Place) (out []Place, err error) {
-	for part := range slices.Chunk(places, 50) {
-		found := slices.Clone(part)
-		if len(m.All) > 0 {
-			found, err = tx.db.dialect.words().among(tx, m, part)
-		} else if len(m.Not) > 0 {
-			var has []Place
-			has, err = tx.db.dialect.words().among(tx, WordMatch{All: [][]WordTerm{m.Not}}, part)
-			found = slices.DeleteFunc(found, func(p Place) bool { return slices.Contains(has, p) })
-		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, found...)
+// someAmong is how many posts between others WordsAmong looks at before it asks for each one.
+const someAmong = 500
+
+// WordsAmong are those of some places, latest first, that match; From and Before are nothing to it.
+func (tx *Tx) WordsAmong(f Find, places []Place) (out []Place, err error) {
+	if f.Match = f.all(); len(places) == 0 {
+		return nil, nil
 	}
-	slices.SortFunc(out, latestFirst)
-	return out, nil
+	// What stands close together is found with what lies between. To ask for a single place costs as much as ten others.
+	f.From, f.Before = places[len(places)-1], places[0]+1
+	found, err := tx.FindWords(f, someAmong)
+	if err != nil {
+		return nil, err
+	}
+	among := map[Place]bool{}
+	for _, p := range found {
+		among[p] = true
+	}
+	if len(found) == someAmong {
+		last := found[len(found)-1]
+		rest := places[slices.IndexFunc(places, func(p Place) bool { return p <= last }):]
+		for part := range slices.Chunk(rest, 50) {
+			if found, err = tx.each50(f.Match, part); err != nil {
+				return nil, err
+			}
+			for _, p := range found {
+				among[p] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(places), func(p Place) bool { return !among[p] }), nil
+}
+
+// each50 are those of up to 50 places that match, in any order.
+func (tx *Tx) each50(m WordMatch, places []Place) ([]Place, error) {
+	if len(m.All) > 0 {
+		return tx.db.dialect.words().among(tx, m, places)
+	}
+	if len(m.Not) == 0 {
+		return places, nil
+	}
+	has, err := tx.db.dialect.words().among(tx, WordMatch{All: [][]WordTerm{m.Not}}, places)
+	return slices.DeleteFunc(slices.Clone(places), func(p Place) bool { return slices.Contains(has, p) }), err
 }
 
 func latestFirst(a, b Place) int {
@@ -191,7 +248,7 @@ func latestFirst(a, b Place) int {
 // RankWords are up to limit places of posts of some lists, best first, of the newest that are found. From and Before bound
 // the times only. Without words to look for there is no best: no place at all.
 func (tx *Tx) RankWords(f Find, in []lists.ID, newest, limit int) ([]Place, error) {
-	if len(f.Match.All) == 0 || len(in) == 0 {
+	if f.Match = f.all(); len(f.Match.All) == 0 || len(in) == 0 {
 		return nil, nil
 	}
 	return tx.db.dialect.words().rank(tx, f, in, newest, limit)
@@ -228,9 +285,9 @@ func padded(places []Place, n int) []any {
 
 // PlacesOf are up to limit places of a thread's posts that readers may find, latest first, in [from, before). Uses
 // posts_by_thread.
-func (tx *Tx) PlacesOf(id ThreadID, files bool, from, before Place, limit int) ([]Place, error) {
+func (tx *Tx) PlacesOf(id ThreadID, from, before Place, limit int) ([]Place, error) {
 	return tx.places(`SELECT place FROM posts WHERE place > 0 AND thread = ? AND place >= ? AND place < ? AND removed_at = 0
-		AND hidden = 0 AND files >= ? ORDER BY place DESC LIMIT ?`, id, from, before, b2i(files), limit)
+		AND hidden = 0 ORDER BY place DESC LIMIT ?`, id, from, before, limit)
 }
 
 // OpenPlaces locks the posts of a list with a Seq in (after, to] that have a place and are neither hidden nor removed, and

@@ -33,7 +33,7 @@ const (
 func vector(w Words) string {
 	var b strings.Builder
 	at, room := 1, maxVector
-	for _, part := range []struct{ weight, text string }{{"A", w.Subject}, {"B", w.Author}, {"C", w.Own}, {"D", w.Files}, {"D", w.Quoted}} {
+	for _, part := range []struct{ weight, text string }{{"A", w.Subject}, {"B", w.Author}, {"C", w.Own}, {"D", w.files()}, {"D", w.Quoted}} {
 		for text := part.text; text != ""; {
 			var token string
 			token, text, _ = strings.Cut(text, " ")
@@ -77,8 +77,7 @@ const newestRows = 300
 
 // The posts of a range that match, by way of the index of words. Materialized, so that the planner, which knows nothing of
 // how rare a word is, does not walk all posts backwards.
-const indexed = `WITH w AS MATERIALIZED (SELECT w.place FROM post_words w WHERE w.words @@ CAST(? AS TSQUERY) AND w.place >= ? AND w.place < ?
-	AND (? = 0 OR EXISTS (SELECT 1 FROM posts p WHERE p.place > 0 AND p.place = w.place AND p.files > 0))) `
+const indexed = `WITH w AS MATERIALIZED (SELECT w.place FROM post_words w WHERE w.words @@ CAST(? AS TSQUERY) AND w.place >= ? AND w.place < ?) `
 
 func (x tsv) find(tx *Tx, f Find, limit int) (out []Place, err error) {
 	query := x.query(f.Match)
@@ -86,8 +85,7 @@ func (x tsv) find(tx *Tx, f Find, limit int) (out []Place, err error) {
 	var last Place
 	err = tx.each(`WITH w AS MATERIALIZED (SELECT place, words FROM post_words WHERE place >= ? AND place < ? ORDER BY place DESC LIMIT ?)
 		SELECT w.place, w.words @@ CAST(? AS TSQUERY)
-			AND (? = 0 OR EXISTS (SELECT 1 FROM posts p WHERE p.place > 0 AND p.place = w.place AND p.files > 0))
-		FROM w ORDER BY w.place DESC`, []any{f.From, f.Before, newestRows, query, b2i(f.Files)}, func(scan func(...any) error) error {
+		FROM w ORDER BY w.place DESC`, []any{f.From, f.Before, newestRows, query}, func(scan func(...any) error) error {
 		var matches bool
 		err := scan(&last, &matches)
 		if seen++; matches {
@@ -98,14 +96,18 @@ func (x tsv) find(tx *Tx, f Find, limit int) (out []Place, err error) {
 	if err != nil || len(out) >= limit || seen < newestRows {
 		return out[:min(len(out), limit)], err
 	}
-	more, err := tx.places(indexed+`SELECT place FROM w ORDER BY place DESC LIMIT ?`, query, f.From, last, b2i(f.Files), limit-len(out))
+	more, err := tx.places(indexed+`SELECT place FROM w ORDER BY place DESC LIMIT ?`, query, f.From, last, limit-len(out))
 	return append(out, more...), err
 }
 
+func (x tsv) any(tx *Tx, f Find, limit int) ([]Place, error) {
+	return tx.places(`SELECT place FROM post_words WHERE words @@ CAST(? AS TSQUERY) AND place >= ? AND place < ? LIMIT ?`,
+		x.query(f.Match), f.From, f.Before, limit)
+}
+
 func (x tsv) count(tx *Tx, f Find, most int) (n int, err error) {
-	err = tx.get(`SELECT COUNT(*) FROM (SELECT 1 FROM post_words w WHERE w.words @@ CAST(? AS TSQUERY) AND w.place >= ? AND w.place < ?
-		AND (? = 0 OR EXISTS (SELECT 1 FROM posts p WHERE p.place > 0 AND p.place = w.place AND p.files > 0)) LIMIT ?) w`,
-		[]any{x.query(f.Match), f.From, f.Before, b2i(f.Files), most}, &n)
+	err = tx.get(`SELECT COUNT(*) FROM (SELECT 1 FROM post_words w WHERE w.words @@ CAST(? AS TSQUERY) AND w.place >= ? AND w.place < ? LIMIT ?) w`,
+		[]any{x.query(f.Match), f.From, f.Before, most}, &n)
 	return n, err
 }
 
@@ -126,11 +128,10 @@ func (x tsv) rank(tx *Tx, f Find, in []lists.ID, newest, limit int) ([]Place, er
 	return tx.places(`SELECT place FROM (SELECT w.place, w.words FROM post_words w WHERE w.words @@ CAST(? AS TSQUERY)
 			AND w.place >= ? AND w.place < ? AND w.place >> 45 = ANY (CAST(? AS BIGINT[]))
 			AND w.place & 35184372084736 >= ? AND w.place & 35184372084736 < ?
-			AND (? = 0 OR EXISTS (SELECT 1 FROM posts p WHERE p.place > 0 AND p.place = w.place AND p.files > 0))
 			ORDER BY w.place & 35184372084736 DESC, w.place DESC LIMIT ?) n
 		ORDER BY ts_rank('{0.05, 0.2, 0.4, 1}', words, CAST(? AS TSQUERY), 1) DESC, place DESC LIMIT ?`,
 		query, PlaceAt(slices.Min(in), f.From.Time()), PlaceAt(slices.Max(in), f.Before.Time()), ids,
-		int64(PlaceAt(0, f.From.Time())), int64(PlaceAt(0, f.Before.Time())), b2i(f.Files), newest, query, limit)
+		int64(PlaceAt(0, f.From.Time())), int64(PlaceAt(0, f.Before.Time())), newest, query, limit)
 }
 
 // query is a tsquery. Tokens hold nothing that means something to it.
@@ -140,16 +141,16 @@ func (x tsv) query(m WordMatch) string {
 		if i > 0 {
 			b.WriteString(" & ")
 		}
-		x.any(&b, group)
+		x.either(&b, group)
 	}
 	if len(m.Not) > 0 {
 		b.WriteString(" & !")
-		x.any(&b, m.Not)
+		x.either(&b, m.Not)
 	}
 	return b.String()
 }
 
-func (tsv) any(b *strings.Builder, terms []WordTerm) {
+func (tsv) either(b *strings.Builder, terms []WordTerm) {
 	b.WriteByte('(')
 	for i, t := range terms {
 		if i > 0 {

@@ -52,7 +52,7 @@ func (fts) add(tx *Tx, all []Words) error {
 	slices.SortFunc(all, func(a, b Words) int { return int(min(max(rowOf(a.Place)-rowOf(b.Place), -1), 1)) })
 	for _, w := range all {
 		if _, err := tx.exec(`INSERT OR REPLACE INTO post_words (rowid, own, quoted, subject, author, files) VALUES (?, ?, ?, ?, ?, ?)`,
-			rowOf(w.Place), w.Own, w.Quoted, w.Subject, w.Author, w.Files); err != nil {
+			rowOf(w.Place), w.Own, w.Quoted, w.Subject, w.Author, w.files()); err != nil {
 			return err
 		}
 	}
@@ -104,9 +104,20 @@ func (fts) merge(tx *Tx, pages int) (bool, error) {
 	return after-before > 1, err
 }
 
-// withFiles is true for rows of posts with attachments. Uses posts_by_place.
-const withFiles = ` AND (? = 0 OR EXISTS (SELECT 1 FROM posts WHERE place > 0
-	AND place = CASE WHEN post_words.rowid >= 0 THEN post_words.rowid << 12 ELSE post_words.rowid & 9223372036854775807 END AND files > 0))`
+// any walks the index forwards, which is faster than backwards.
+func (x fts) any(tx *Tx, f Find, limit int) (out []Place, err error) {
+	match := x.match(f.Match)
+	spans, err := x.spans(tx, f.From, f.Before)
+	for _, s := range spans {
+		var got []Place
+		if err == nil && len(out) < limit {
+			got, err = x.rows(tx, `SELECT rowid FROM post_words WHERE post_words MATCH ? AND rowid >= ? AND rowid < ? LIMIT ?`,
+				match, s.from, s.before, limit-len(out))
+		}
+		out = append(out, got...)
+	}
+	return out, err
+}
 
 // find walks the index backwards from the last row on: FTS5 skips what lies outside of the range.
 func (x fts) find(tx *Tx, f Find, limit int) (out []Place, err error) {
@@ -116,8 +127,8 @@ func (x fts) find(tx *Tx, f Find, limit int) (out []Place, err error) {
 		return nil, err
 	}
 	for _, s := range spans {
-		got, err := x.rows(tx, `SELECT rowid FROM post_words WHERE post_words MATCH ? AND rowid >= ? AND rowid < ?`+withFiles+`
-			ORDER BY rowid DESC LIMIT ?`, match, s.from, s.before, b2i(f.Files), limit)
+		got, err := x.rows(tx, `SELECT rowid FROM post_words WHERE post_words MATCH ? AND rowid >= ? AND rowid < ?
+			ORDER BY rowid DESC LIMIT ?`, match, s.from, s.before, limit)
 		if err != nil {
 			return nil, err
 		}
@@ -135,8 +146,8 @@ func (x fts) count(tx *Tx, f Find, most int) (n int, err error) {
 	for _, s := range spans {
 		var k int
 		if err == nil && n < most {
-			err = tx.get(`SELECT COUNT(*) FROM (SELECT 1 FROM post_words WHERE post_words MATCH ? AND rowid >= ? AND rowid < ?`+withFiles+` LIMIT ?)`,
-				[]any{match, s.from, s.before, b2i(f.Files), most - n}, &k)
+			err = tx.get(`SELECT COUNT(*) FROM (SELECT 1 FROM post_words WHERE post_words MATCH ? AND rowid >= ? AND rowid < ? LIMIT ?)`,
+				[]any{match, s.from, s.before, most - n}, &k)
 		}
 		n += k
 	}
@@ -181,9 +192,9 @@ func (x fts) rank(tx *Tx, f Find, in []lists.ID, newest, limit int) ([]Place, er
 		}
 		err := tx.each(`SELECT rowid, bm25(post_words, 2.0, 0.5, 10.0, 4.0, 2.0) FROM post_words WHERE post_words MATCH ? AND rowid >= ? AND rowid < ?
 			AND (rowid & 9223372036854775807) >> (33 + ?) IN (SELECT value FROM json_each(?))
-			AND (rowid >> ? & 8589934591) >= ? AND (rowid >> ? & 8589934591) < ?`+withFiles+`
+			AND (rowid >> ? & 8589934591) >= ? AND (rowid >> ? & 8589934591) < ?
 			ORDER BY 2, rowid DESC LIMIT ?`, []any{match, s.from, s.before, shift, "[" + strings.Join(ids, ",") + "]",
-			shift, f.From.Time().Unix(), shift, f.Before.Time().Unix(), b2i(f.Files), limit}, func(scan func(...any) error) error {
+			shift, f.From.Time().Unix(), shift, f.Before.Time().Unix(), limit}, func(scan func(...any) error) error {
 			var row int64
 			var sc scored
 			err := scan(&row, &sc.score)
@@ -236,18 +247,18 @@ func (x fts) match(m WordMatch) string {
 		if i > 0 {
 			b.WriteString(" AND ")
 		}
-		x.any(&b, group)
+		x.either(&b, group)
 	}
 	if len(m.Not) == 0 {
 		return b.String()
 	}
 	all := b.String()
 	b.Reset()
-	x.any(&b, m.Not)
+	x.either(&b, m.Not)
 	return "(" + all + ") NOT " + b.String()
 }
 
-func (fts) any(b *strings.Builder, terms []WordTerm) {
+func (fts) either(b *strings.Builder, terms []WordTerm) {
 	b.WriteByte('(')
 	for i, t := range terms {
 		if i > 0 {

@@ -23,7 +23,7 @@ ALTER TABLE posts ADD COLUMN files BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE posts ADD COLUMN removed_at BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX posts_by_place ON posts (place, thread) WHERE place IS NOT NULL;
 CREATE INDEX posts_by_thread ON posts (thread, place, parent) WHERE place IS NOT NULL;
-CREATE INDEX posts_by_mail ON posts (list_id, seq) WHERE place IS NOT NULL AND origin = 'posted';
+CREATE INDEX posts_by_mail ON posts (list_id, seq) WHERE place IS NOT NULL AND origin = 'posted' AND removed_at = 0;
 CREATE INDEX posts_hidden ON posts (filed_at) WHERE hidden = 1;
 
 -- id is the list's ID and the Seq of the post that began the thread (31 and 32 bits). merged names the thread that it has
@@ -44,13 +44,15 @@ CREATE INDEX threads_by_last ON threads (list_id, last_place) WHERE last_place >
 CREATE INDEX threads_by_base ON threads (base, id) WHERE base <> 0;
 
 -- Message-IDs that posts have (seq > 0) or only refer to, by their SHA-1, which old permalinks carry too; a post without
--- one goes by its head's. parent is the post that one which is not there answers, as far as others have told.
+-- one goes by its head's. parent is the post that one which is not there answers, as far as others have told; below says
+-- that they told of any, there or not.
 CREATE TABLE message_ids (
     list_id BIGINT NOT NULL REFERENCES lists ON DELETE CASCADE,
     hash    BYTEA NOT NULL,
     thread  BIGINT NOT NULL,
     seq     BIGINT NOT NULL DEFAULT 0,
     parent  BIGINT NOT NULL DEFAULT 0,
+    below   BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (list_id, hash)
 );
 
