@@ -197,3 +197,20 @@ func (u *Users) Check(ctx context.Context, a mail.Address, password string) (who
 
 // usedWithin is how exactly it is kept when a password was last used: a program signs in every few minutes.
 const usedWithin = time.Hour
+
+// Passwords are a user's app passwords, without what they are.
+func (u *Users) Passwords(ctx context.Context, who User) (all []store.AppPassword, err error) {
+	err = u.DB.View(ctx, func(tx *store.Tx) (err error) { all, err = tx.AppPasswords(who.ID); return err })
+	return all, err
+}
+
+// MakePassword is NewPassword for a user who has signed in.
+func (u *Users) MakePassword(ctx context.Context, who User, label string) (password string, err error) {
+	err = u.DB.Update(ctx, func(tx *store.Tx) (err error) { password, err = u.NewPassword(tx, who.Address, label); return err })
+	return password, err
+}
+
+// Forget takes a user's passwords of a label back.
+func (u *Users) Forget(ctx context.Context, who User, label string) error {
+	return u.DB.Update(ctx, func(tx *store.Tx) error { _, err := tx.DropAppPasswords(who.ID, label); return err })
+}

@@ -1,7 +1,8 @@
-// Package web serves pages to people and one-click to their mail providers. It needs no JavaScript, sets no cookie, and
-// keeps nothing: whoever has a token may do what it is for. A GET shows, and never acts; mail scanners follow links.
+// Package web serves pages to people and one-click to their mail providers. It needs no JavaScript, and sets a cookie for
+// those alone who sign in. Whoever has a token may do what it is for. A GET shows, and never acts, since mail scanners
+// follow links; what is shown of a mail has lost whatever could act on its own.
 //
-// Enter with Site.Handler. RFC 2369 section 3.2, RFC 8058 (one-click), RFC 9110.
+// Enter with Site.Handler. RFC 2369 section 3.2, RFC 8058 (one-click), RFC 9110, RFC 4287 (Atom), RFC 6265 (cookies).
 package web
 
 import (
@@ -17,6 +18,8 @@ import (
 	"strings"
 	"time"
 
+	"listd/archive"
+	"listd/auth"
 	"listd/inbound"
 	"listd/roster"
 )
@@ -25,11 +28,16 @@ import (
 type Site struct {
 	Books    *roster.Books
 	Door     *inbound.Door
+	Library  *archive.Library // nil: no archives are shown
+	Users    *auth.Users      // nil: nobody can sign in
 	Hostname string
 	Log      *slog.Logger
 	Now      func() time.Time
 
-	guesses guesses
+	guesses   guesses
+	counts    counts
+	reading   chan struct{} // pages that are being made
+	downloads chan struct{}
 }
 
 //go:embed pages
@@ -39,8 +47,20 @@ var pages = template.Must(template.ParseFS(files, "pages/*.html"))
 
 // Handler is all of the site's pages.
 func (s *Site) Handler() http.Handler {
+	s.reading, s.downloads = make(chan struct{}, pagesAtOnce), make(chan struct{}, downloadsAtOnce)
 	m := http.NewServeMux()
 	m.HandleFunc("GET /{$}", s.home)
+	m.HandleFunc("GET /l/{list}/{rest...}", s.inList)
+	m.HandleFunc("GET /m/{hash}", s.byHash)
+	m.HandleFunc("GET /archives/list/{list}/{kind}/{hash}/{$}", s.hyperkitty)
+	m.HandleFunc("GET /archives/list/{list}/{$}", s.hyperkittyList)
+	m.HandleFunc("GET /search", s.searchAll)
+	m.HandleFunc("GET /robots.txt", s.robots)
+	m.HandleFunc("GET /sitemap.xml", s.sitemap)
+	m.HandleFunc("GET /api/{rest...}", s.api)
+	s.signInPages(m)
+	s.accountPages(m)
+	m.HandleFunc("GET /", s.elsewhere)
 	m.HandleFunc("GET /style.css", s.style)
 	m.HandleFunc("GET /leave/{token}", s.guarded(s.leavePage))
 	m.HandleFunc("POST /leave/{token}", s.guarded(s.leave))
@@ -58,7 +78,7 @@ const maxBody = 64 << 10
 func (s *Site) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer") // the address of a page is its token
 		h.Set("X-Robots-Tag", "noindex")
@@ -76,16 +96,9 @@ func (s *Site) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// page is what a template shows.
-type page struct {
-	Title    string
-	Hostname string
-	Data     any
-}
-
 func (s *Site) show(w http.ResponseWriter, r *http.Request, status int, name, title string, data any) {
 	var b bytes.Buffer
-	if err := pages.ExecuteTemplate(&b, name, page{title, s.Hostname, data}); err != nil {
+	if err := pages.ExecuteTemplate(&b, name, page{Title: title, Hostname: s.Hostname, Data: data}); err != nil {
 		s.Log.LogAttrs(r.Context(), slog.LevelError, "page", slog.String("name", name), slog.Any("error", err))
 		http.Error(w, "Something went wrong on our side; please try again later.", http.StatusInternalServerError)
 		return
@@ -115,9 +128,13 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.say(w, r, http.StatusConflict, "Handled already", "Somebody has decided about this already.", "There is nothing left to do.")
 	case errors.Is(err, context.Canceled):
 	default:
-		s.Log.LogAttrs(r.Context(), slog.LevelError, "page", slog.String("path", r.Pattern), slog.Any("error", err))
+		s.logError(r, err)
 		s.say(w, r, http.StatusInternalServerError, "Trouble on our side", "This did not work, and it is not your fault.", "Please try again later.")
 	}
+}
+
+func (s *Site) logError(r *http.Request, err error) {
+	s.Log.LogAttrs(r.Context(), slog.LevelError, "page", slog.String("path", r.Pattern), slog.Any("error", err))
 }
 
 // guarded refuses those who guess: a token is found in a mail, not by trying.
@@ -158,10 +175,6 @@ func addressOf(r *http.Request) netip.Addr {
 func asker(r *http.Request) roster.Asker {
 	ip := addressOf(r).String()
 	return roster.Asker{How: "link", Source: ip, Origin: ip}
-}
-
-func (s *Site) home(w http.ResponseWriter, r *http.Request) {
-	s.say(w, r, http.StatusOK, s.Hostname, "This server carries mailing lists.", "Their addresses and how to join them are told by the people who run them.")
 }
 
 func (s *Site) style(w http.ResponseWriter, r *http.Request) {
