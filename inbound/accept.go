@@ -50,7 +50,12 @@ func (d *Door) Accept(ctx context.Context, env mail.Envelope, data io.Reader) ([
 	if err := d.room(ctx); err != nil {
 		return nil, err
 	}
-	raw, err := mail.Read(data, mail.Limits{Size: d.MaxSize, Hint: env.Size}, mail.Strict)
+	if env.Source != "" {
+		if replies, err := d.repeat(ctx, env); err != nil || replies != nil {
+			return replies, err
+		}
+	}
+	raw, err := d.read(env, data)
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func (d *Door) Rule(ctx context.Context, id store.HeldID, r lists.Ruling, by Jud
 			if auth != nil {
 				a.auth = *auth
 			}
-			if j.out, err = d.prepare(a, j.list, j.list.LastSeq+1); err != nil {
+			if j.out, err = d.prepare(a, j, j.list.LastSeq+1); err != nil {
 				return h, err
 			}
 		}

@@ -40,12 +40,17 @@ func (d *Door) record(ctx context.Context, a *arrival, jobs []*job) error {
 		j.entry = archive.Describe(j.list, a.m, a.now)
 		if j.verdict.Action == lists.Accept {
 			var err error
-			if j.out, err = d.prepare(a, j.list, j.list.LastSeq+1); err != nil {
+			if j.out, err = d.prepare(a, j, j.list.LastSeq+1); err != nil {
 				return err
 			}
 		}
 	}
 	return d.DB.Update(ctx, func(tx *store.Tx) error {
+		if a.env.Source != "" {
+			if before, err := fetchedBefore(tx, a, work); err != nil || before {
+				return err
+			}
+		}
 		var stored store.MessageID // the received form, shared by all
 		keep := func() (id store.MessageID, err error) {
 			if stored == 0 {
@@ -63,8 +68,10 @@ func (d *Door) record(ctx context.Context, a *arrival, jobs []*job) error {
 }
 
 // prepare makes what leaves, for the number the post is likely to get. From gives way only where it must.
-func (d *Door) prepare(a *arrival, l lists.List, seq lists.Seq) (*prepared, error) {
-	t := lists.Treatment{Seq: seq, MessageID: "<" + a.trace + "@" + d.Hostname + ">", Date: a.now}
+func (d *Door) prepare(a *arrival, j *job, seq lists.Seq) (*prepared, error) {
+	l := j.list
+	t := lists.Treatment{Seq: seq, MessageID: "<" + d.ownID(a) + ">", Date: a.now}
+	t.Archive, t.ArchivedAt = d.links(a, j)
 	if d.Auth == nil {
 		t.Hostname = d.Hostname // what is in our name is forged
 	}
@@ -80,11 +87,56 @@ func (d *Door) prepare(a *arrival, l lists.List, seq lists.Seq) (*prepared, erro
 			}
 		}
 	}
-	out := &prepared{head: m.Head, body: a.body, notes: notes, seq: seq}
+	return &prepared{head: m.Head, body: packed(a, m), notes: notes, seq: seq}, nil
+}
+
+// packed is the body of a form of an arrival, which shares the arrival's unless it had to change.
+func packed(a *arrival, m mail.Message) store.Body {
 	if len(m.Body) != len(a.m.Body) || len(m.Body) > 0 && &m.Body[0] != &a.m.Body[0] {
-		out.body = store.PackBody(m.Body)
+		return store.PackBody(m.Body)
 	}
-	return out, nil
+	return a.body
+}
+
+// ownID is the Message-ID, without brackets, of a post that has none, or may not keep its own.
+func (d *Door) ownID(a *arrival) string { return a.trace + "@" + d.Hostname }
+
+// links lead to the list's archive and to the post in it: by its Message-ID, which is known before its number is, and stays
+// when the archive moves (RFC 5064). Empty without pages, and for what nobody can read there.
+func (d *Door) links(a *arrival, j *job) (archived, post string) {
+	if d.Books.URL == "" || j.list.Policy.Archive == lists.ArchiveNone {
+		return "", ""
+	}
+	archived = d.Books.URL + "/l/" + j.list.Address.String() + "/"
+	if j.entry.Hidden {
+		return archived, ""
+	}
+	id := j.entry.MsgID
+	if id == "" || j.list.Policy.Anonymous {
+		id = d.ownID(a)
+	}
+	return archived, archived + "m/" + archive.Hash(id)
+}
+
+// filed is the form of a post that its archive keeps: as it came; on a list that hides who writes, as it leaves, or readers
+// would see what members do not.
+func (d *Door) filed(tx *store.Tx, a *arrival, j *job, keep func() (store.MessageID, error)) (archive.Entry, store.MessageID, error) {
+	if j.list.Policy.Anonymous {
+		l := j.list
+		l.Policy.SubjectPrefix, l.Policy.Footer = "", ""
+		m, _, err := lists.Prepare(l, a.m, lists.Treatment{MessageID: "<" + d.ownID(a) + ">", Date: a.now})
+		if err != nil {
+			return j.entry, 0, err
+		}
+		id, err := tx.AddMessage(m.Head, packed(a, m))
+		return archive.Describe(j.list, m, a.now), id, err
+	}
+	e := j.entry
+	if e.MsgID == "" {
+		e.MsgID = d.ownID(a) // which the members see, and answer
+	}
+	id, err := keep()
+	return e, id, err
 }
 
 // recordOne writes what follows for one job and sets its reply. It may run more than once.
@@ -154,24 +206,23 @@ func fingerprint(a *arrival, t lists.Target) []byte {
 
 // distribute files a post and sends it to the members.
 func (d *Door) distribute(tx *store.Tx, a *arrival, j *job, keep func() (store.MessageID, error)) (lists.Seq, store.OutgoingID, error) {
-	received, err := keep()
+	entry, message, err := d.filed(tx, a, j, keep)
 	if err != nil {
 		return 0, 0, err
 	}
-	seq, err := archive.File(tx, j.list, j.entry, received)
+	seq, err := archive.File(tx, j.list, entry, message)
 	if err != nil {
 		return 0, 0, err
 	}
 	out := j.out
 	if out.seq != seq && j.list.Policy.Numbered() {
 		// Another post was faster; this one has the next number.
-		if out, err = d.prepare(a, j.list, seq); err != nil {
+		if out, err = d.prepare(a, j, seq); err != nil {
 			return 0, 0, err
 		}
 	}
 	j.note = strings.Join(out.notes, "; ")
-	message, err := tx.AddMessage(out.head, out.body)
-	if err != nil {
+	if message, err = tx.AddMessage(out.head, out.body); err != nil {
 		return 0, 0, err
 	}
 	skip, err := tx.OptedOut(j.list.ID, j.author.Address, lists.Excluded(j.list, a.m.Head, a.env, j.author.Address))

@@ -18,6 +18,8 @@ type Treatment struct {
 	MessageID string    // "<…>", used if the post has none or the list is anonymous
 	Date      time.Time // used if the post has none; zero: it goes without
 	Hostname  string    // ours: Authentication-Results in its name are forged
+
+	Archive, ArchivedAt string // where the list's archive and the post in it are read; empty for nowhere
 }
 
 // Prepare is the message as it leaves for the members: new fields in front, then the author's head less what must
@@ -205,6 +207,12 @@ func (w *headWriter) front(size int) []byte {
 			b = appendMailto(b, "List-Post", l.Post())
 		}
 		b = appendMailto(b, "List-Owner", l.Owner())
+		if w.t.Archive != "" {
+			b = append(append(append(b, "List-Archive: <"...), w.t.Archive...), ">\r\n"...)
+		}
+	}
+	if w.t.ArchivedAt != "" {
+		b = append(append(append(b, "Archived-At: <"...), w.t.ArchivedAt...), ">\r\n"...)
 	}
 	b = append(b, "Precedence: list\r\nX-Loop: "...)
 	b = append(append(b, l.Post().String()...), "\r\n"...)

@@ -135,3 +135,13 @@ func theTasks(tx *store.Tx, _ []string) (out []string, err error) {
 func words(all ...string) source {
 	return func(*store.Tx, []string) ([]string, error) { return all, nil }
 }
+
+// completeFirst offers the first argument from a source; the others are files.
+func (a *app) completeFirst(first source) completion {
+	return func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		return a.complete(false, first)(c, args, begun)
+	}
+}

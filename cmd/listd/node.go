@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"listd/archive"
 	"listd/config"
 	"listd/inbound"
 	"listd/queue"
@@ -73,24 +74,29 @@ func newNode(t *site) (*node, error) {
 	sweeper := queue.Sweeper{LogKept: time.Duration(t.cfg.Delivery.LogDays) * 24 * time.Hour}
 	n.tasks = &task.Runner{DB: t.db, Log: t.log,
 		Steps: map[string]task.Step{queue.FanOutKind: t.out.FanOut, inbound.ExpireKind: t.door.Expire, queue.SweepKind: sweeper.Sweep,
-			inbound.RuleKind: t.door.CarryOut, roster.VacationKind: t.books.EndVacations},
-		Planners: []task.Planner{t.door.Plan, sweeper.Plan, t.books.Plan}}
+			inbound.RuleKind: t.door.CarryOut, roster.VacationKind: t.books.EndVacations, archive.SweepKind: archive.Sweep},
+		Planners: []task.Planner{t.door.Plan, sweeper.Plan, t.books.Plan, archive.PlanSweep}}
 	if !t.cfg.Postgres() {
 		t.door.Room = roomOn(filepath.Dir(t.cfg.Database))
 	}
 	return n, n.listen()
 }
 
-// openPages opens the pages' door, if the world is told of it.
+// openPages opens the pages' door. While the world has not been told of it, a port that is taken keeps no mail server from
+// its work.
 func (n *node) openPages() error {
-	if n.cfg.HTTP.URL == "" || n.cfg.HTTP.Listen == "" {
+	if n.cfg.HTTP.Listen == "" {
 		return nil
 	}
 	l, err := net.Listen("tcp", n.cfg.HTTP.Listen)
+	if err != nil && n.cfg.HTTP.URL == "" {
+		n.log.Warn("no pages are served: set http.listen to a free port, or to \"\"", slog.Any("error", err))
+		return nil
+	}
 	if err != nil {
 		return portError(n.cfg.HTTP.Listen, err)
 	}
-	s := &web.Site{Books: n.books, Door: n.door, Hostname: n.cfg.Hostname, Log: n.log, Now: n.db.Now}
+	s := &web.Site{Books: n.books, Door: n.door, Library: n.lib, Users: n.users, Hostname: n.cfg.Hostname, Log: n.log, Now: n.db.Now}
 	n.pages = l
 	n.http = &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug)}
@@ -184,6 +190,7 @@ func (n *node) run(ctx context.Context) error {
 	g.Go(func() error { n.db.Listen(ctx); return nil })
 	g.Go(func() error { n.followKeys(ctx); return nil })
 	g.Go(func() error { n.tasks.Run(ctx); return nil })
+	g.Go(func() error { n.follower().Run(ctx); return nil })
 	g.Go(func() error { return n.worker.Run(ctx) })
 	err := g.Wait()
 	n.sender.Close()

@@ -95,6 +95,10 @@ func params(dir string, setup func(*testscript.Env)) testscript.Params {
 			"append":  command((*world).appendTo),
 			"guess":   command((*world).guess),
 			"logged":  command((*world).logged),
+
+			"provider": command((*world).provider),
+			"deliver":  command((*world).deliver),
+			"folder":   command((*world).folder),
 		},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"listd/archive"
 	"listd/auth"
 	"listd/config"
 	"listd/inbound"
@@ -32,6 +33,7 @@ type site struct {
 	out    queue.Out
 	books  *roster.Books
 	users  *auth.Users
+	lib    *archive.Library
 	door   *inbound.Door
 }
 
@@ -73,6 +75,7 @@ func openSite(ctx context.Context, cfg config.Config, s schema, logs io.Writer) 
 	t.out = queue.Out{Relay: cfg.Delivery.Relay != "", GiveUpAfter: time.Duration(cfg.Delivery.GiveUpAfter)}
 	t.books = &roster.Books{DB: db, Out: t.out, Minter: t.minter, Hostname: cfg.Hostname, URL: cfg.HTTP.URL, Chance: chance}
 	t.users = &auth.Users{DB: db, Chance: chance}
+	t.lib = &archive.Library{DB: db}
 	t.door = &inbound.Door{DB: db, Out: t.out, Books: t.books, Minter: t.minter, Log: t.log, Hostname: cfg.Hostname,
 		Auth:    &mailauth.Verifier{Resolver: smtp.NewResolver(cfg.DNS.Resolver), Now: db.Now},
 		MaxSize: int64(cfg.SMTP.MaxMessageSize), Chance: chance}
@@ -82,6 +85,12 @@ func openSite(ctx context.Context, cfg config.Config, s schema, logs io.Writer) 
 		}
 	}
 	return t, nil
+}
+
+// follower reads what is filed into threads and words.
+func (t *site) follower() *archive.Follower {
+	indexer := &archive.Indexer{DB: t.db, Log: t.log}
+	return &archive.Follower{DB: t.db, Log: t.log, Index: indexer.Index}
 }
 
 // close closes the database.

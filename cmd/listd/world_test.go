@@ -98,7 +98,7 @@ func (w *world) site(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(ts.Exec("listd", "init", "--domain", "lists.test", "--owner", "admin@site.test"))
 	for _, c := range [][]string{{"smtp.listen", `["127.0.0.1:0"]`}, {"smtp.lmtp", `["unix:lmtp.sock"]`},
 		{"delivery.relay", strconv.Quote(w.relayAddr)}, {"delivery.relay_tls", `"none"`},
-		{"dns.resolver", `"127.0.0.1:9"`}} { // where nobody answers: no story asks the world
+		{"http.listen", `""`}, {"dns.resolver", `"127.0.0.1:9"`}} { // where nobody answers: no story asks the world
 		w.conf(ts, false, c)
 	}
 }
