@@ -27,11 +27,13 @@ func (c Config) Check() error {
 	if u := c.HTTP.URL; u != "" {
 		p.add("http.url", u, webAddress(u))
 	}
+	c.IMAP.check(&p, c.TLS.Cert != "")
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		p.say("tls", "cert and key belong together; give both, or neither")
 	}
 	p.add("log.level", c.Log.Level, oneOf(c.Log.Level, Debug, Info, Warn, Error))
 	p.add("log.format", c.Log.Format, oneOf(c.Log.Format, Text, JSON))
+	c.checkMailboxes(&p)
 	return errors.Join(p...)
 }
 

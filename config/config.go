@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,8 +24,11 @@ type Config struct {
 	Delivery Delivery `toml:"delivery"`
 	DNS      DNS      `toml:"dns"`
 	HTTP     HTTP     `toml:"http"`
+	IMAP     IMAP     `toml:"imap"`
 	TLS      TLS      `toml:"tls"`
 	Log      Log      `toml:"log"`
+
+	Mailboxes []Mailbox `toml:"mailbox"`
 }
 
 // SMTP is the door through which mail comes in, and its limits.
@@ -66,6 +70,15 @@ type DNS struct {
 type HTTP struct {
 	Listen string `toml:"listen"` // host:port; "": the door is shut
 	URL    string `toml:"url"`    // how the world reaches it; "": mails carry no links
+}
+
+// IMAP is the door through which archives are read as mailboxes.
+type IMAP struct {
+	Listen                   []string `toml:"listen"`                      // host:port each; clear text until STARTTLS
+	TLS                      []string `toml:"tls"`                         // host:port each; TLS from the first byte (RFC 8314)
+	Anonymous                bool     `toml:"anonymous"`                   // public archives without signing in
+	MaxConnections           int      `toml:"max_connections"`             // in all
+	MaxConnectionsPerAddress int      `toml:"max_connections_per_address"` // from one IP address
 }
 
 // TLS is the certificate for STARTTLS, both files in PEM.
@@ -147,6 +160,7 @@ func Default() Config {
 			LogDays:        14,
 		},
 		HTTP: HTTP{Listen: "127.0.0.1:8080"},
+		IMAP: IMAP{Listen: []string{}, TLS: []string{}, MaxConnections: 500, MaxConnectionsPerAddress: 20},
 		Log:  Log{Level: Info, Format: Text},
 	}
 }
@@ -169,6 +183,10 @@ func (c Config) In(dir string) Config {
 	}
 	c.TLS.Cert, c.TLS.Key = from(c.TLS.Cert), from(c.TLS.Key)
 	c.Delivery.RelayPasswordFile = from(c.Delivery.RelayPasswordFile)
+	c.Mailboxes = slices.Clone(c.Mailboxes)
+	for i := range c.Mailboxes {
+		c.Mailboxes[i].PasswordFile = from(c.Mailboxes[i].PasswordFile)
+	}
 	lmtp := make([]string, len(c.SMTP.LMTP))
 	for i, l := range c.SMTP.LMTP {
 		if path, ok := strings.CutPrefix(l, unixPrefix); ok {
@@ -193,16 +211,21 @@ func Listener(address string) (network, addr string) {
 
 // Password reads the relay's password: the file's content without the line break at its end.
 func (d Delivery) Password() (string, error) {
-	if d.RelayPasswordFile == "" {
+	return secret("delivery.relay_password_file", d.RelayPasswordFile)
+}
+
+// secret reads a password's file.
+func secret(key, path string) (string, error) {
+	if path == "" {
 		return "", nil
 	}
-	b, err := os.ReadFile(d.RelayPasswordFile)
+	b, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("delivery.relay_password_file: %w: write the password into that file, readable by listd alone", err)
+		return "", fmt.Errorf("%s: %w: write the password into that file, readable by listd alone", key, err)
 	}
 	password := strings.TrimRight(string(b), "\r\n")
 	if password == "" {
-		return "", fmt.Errorf("delivery.relay_password_file: %s is empty: write the password into it", d.RelayPasswordFile)
+		return "", fmt.Errorf("%s: %s is empty: write the password into it", key, path)
 	}
 	return password, nil
 }

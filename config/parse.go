@@ -127,9 +127,13 @@ func Parse(b []byte) (Config, error) {
 		if unknown {
 			continue
 		}
-		if _, err := toml.Decode(s.table+"\n"+s.text, &c); err != nil {
+		if err := s.read(&c); err != nil {
 			wrong = append(wrong, fmt.Errorf("line %d: %s", s.line, badValue(s, err, known)))
 		}
+	}
+	for i := range c.Mailboxes {
+		m := &c.Mailboxes[i]
+		m.Domain = strings.ToLower(strings.TrimSuffix(m.Domain, "."))
 	}
 	c.Hostname = strings.ToLower(strings.TrimSuffix(c.Hostname, ".")) // compared with the domains of addresses
 	return c, errors.Join(wrong...)
@@ -141,6 +145,36 @@ type statement struct {
 	table string   // the header it stands under; its own for a header
 	text  string   // empty for a header
 	keys  []string // all that it defines, from the root: more than one for an inline table
+}
+
+// mailboxTable is the one array of tables: each [[mailbox]] begins another mailbox.
+const mailboxTable = "mailbox"
+
+var errNoArray = errors.New("it is an array of tables")
+
+// read reads the statement over c.
+func (s statement) read(c *Config) error {
+	top, _, _ := strings.Cut(s.keys[0], ".")
+	switch array := strings.HasPrefix(s.table, "[["); {
+	case top != mailboxTable:
+		_, err := toml.Decode(s.table+"\n"+s.text, c)
+		return err
+	case !array:
+		return errNoArray
+	case s.text == "":
+		c.Mailboxes = append(c.Mailboxes, DefaultMailbox())
+		return nil
+	}
+	// The statement alone is an array of one: it goes to the mailbox that was begun last.
+	last := &c.Mailboxes[len(c.Mailboxes)-1]
+	one := struct {
+		Mailboxes []Mailbox `toml:"mailbox"`
+	}{[]Mailbox{*last}}
+	_, err := toml.Decode(s.table+"\n"+s.text, &one)
+	if err == nil {
+		*last = one.Mailboxes[0]
+	}
+	return err
 }
 
 // split cuts a text that is valid TOML into its statements. The parser tells no lines of keys, but a statement ends
@@ -191,6 +225,9 @@ func below(key string, told map[string]bool) bool {
 	return key != ""
 }
 
+// isTables reports whether a value is an array of tables.
+func isTables(v reflect.Value) bool { return v.Type() == reflect.TypeFor[[]Mailbox]() }
+
 // keys returns every key and table of Config, from the root, with its default.
 func keys() map[string]reflect.Value {
 	known := map[string]reflect.Value{}
@@ -199,7 +236,10 @@ func keys() map[string]reflect.Value {
 		for field, value := range v.Fields() {
 			key := prefix + field.Tag.Get("toml")
 			known[key] = value
-			if value.Kind() == reflect.Struct {
+			switch {
+			case isTables(value):
+				walk(key+".", reflect.ValueOf(DefaultMailbox()))
+			case value.Kind() == reflect.Struct:
 				walk(key+".", value)
 			}
 		}
@@ -214,6 +254,9 @@ func badValue(s statement, err error, known map[string]reflect.Value) string {
 	var pe toml.ParseError
 	if errors.As(err, &pe) {
 		return key + ": " + pe.Message
+	}
+	if errors.Is(err, errNoArray) {
+		return "mailbox: want a table for each: write [[mailbox]] on a line of its own, its keys below"
 	}
 	want := "a text in quotes"
 	switch v := known[key]; v.Kind() {
@@ -235,14 +278,14 @@ func badValue(s statement, err error, known map[string]reflect.Value) string {
 func hint(key string, known map[string]reflect.Value) string {
 	best, nearest := 1<<30, ""
 	for k, v := range known {
-		if v.Kind() == reflect.Struct && strings.Contains(key, ".") {
+		if (v.Kind() == reflect.Struct || isTables(v)) && strings.Contains(key, ".") {
 			continue // a table is no help to one who wrote a key into another
 		}
 		d := distance(key, k)
 		if a, b := last(key), last(k); len(b) > 2 {
 			d = min(d, distance(a, b)+1) // the right key in the wrong table
 		}
-		if d < best || d == best && k < nearest {
+		if d < best || d == best && closer(key, k, nearest) {
 			best, nearest = d, k
 		}
 	}
@@ -250,6 +293,16 @@ func hint(key string, known map[string]reflect.Value) string {
 		return fmt.Sprintf("did you mean %s?", nearest)
 	}
 	return fmt.Sprintf("take it out; the nearest that listd knows is %s", nearest)
+}
+
+// closer reports whether a is rather what is meant by key than b, of which it is as far: in the same table, else first
+// by the alphabet.
+func closer(key, a, b string) bool {
+	table := key[:strings.LastIndexByte(key, '.')+1]
+	if in := strings.HasPrefix(a, table); in != strings.HasPrefix(b, table) {
+		return in
+	}
+	return a < b
 }
 
 func last(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }

@@ -44,6 +44,17 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestParseMailboxes(t *testing.T) {
+	first, second := config.DefaultMailbox(), config.DefaultMailbox()
+	first.URL, first.Poll = "imaps://a.test", config.Duration(5*60e9)
+	second.URL, second.Plus, second.Domain = "imap://b.test", "g@b.test", "lists.test"
+	c, err := config.Parse([]byte("[[mailbox]] # one\nurl = 'imaps://a.test'\npoll = '5m'\n\n[smtp]\nmax_errors = 3\n[[ \"mailbox\" ]]\n" +
+		"url = \"\"\"\nimap://b.test\"\"\"\nplus = 'g@b.test'\ndomain = 'Lists.Test.'\n[[mailbox]]\n"))
+	if want := []config.Mailbox{first, second, config.DefaultMailbox()}; err != nil || !reflect.DeepEqual(c.Mailboxes, want) || c.SMTP.MaxErrors != 3 {
+		t.Errorf("Parse: %+v, %v; want %+v", c.Mailboxes, err, want)
+	}
+}
+
 func TestParseErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{`hostnam = "a.b"`, `line 1: unknown key hostnam; did you mean hostname?`},
@@ -51,10 +62,19 @@ func TestParseErrors(t *testing.T) {
 		{"\n# x\nworkers = 3", `line 3: unknown key workers; did you mean delivery.workers?`},
 		{"[delivery]\n\nmax_recipients = 3", `line 3: unknown key delivery.max_recipients; did you mean smtp.max_recipients?`},
 		{"[smtp]\nlisten = [\n':25',\n]\nsize = 3", `line 5: unknown key smtp.size; take it out; the nearest that listd knows is smtp.listen`},
-		{"[imap]\nlisten = []\ntls = []", `line 1: unknown key imap; take it out; the nearest that listd knows is smtp`},
-		{"[[mailbox]]\nurl = ''\n[[mailbox]]\nurl = ''",
-			`line 1: unknown key mailbox; take it out; the nearest that listd knows is log`},
-		{"imap = { a.b = 1, a.c = 2 }", `line 1: unknown key imap; take it out; the nearest that listd knows is smtp`},
+		{"[imapd]\nlisten = []\ntls = []", `line 1: unknown key imapd; did you mean imap?`},
+		{"[backup]\nurl = ''\nevery = ''", `line 1: unknown key backup; take it out; the nearest that listd knows is http`},
+		{"backup = { a.b = 1, a.c = 2 }", `line 1: unknown key backup; take it out; the nearest that listd knows is http`},
+		{"[[mailbox]]\nurl = ''\n[[mailbox]]\nuser = ''\nusr = ''", `line 5: unknown key mailbox.usr; did you mean mailbox.user?`},
+		{"[[mailbox]]\nhostname = ''", `line 2: unknown key mailbox.hostname; did you mean hostname?`},
+		{"[[mailbox]]\nfolder = 3\n", `line 2: mailbox.folder: want a text in quotes`},
+		{"[[mailbox]]\nfolder = ''\npoll = 60\n",
+			`line 3: mailbox.poll: "60": want a time such as 90s, 5m, 12h or 5d, at most ten years`},
+		{"[mailbox]\nurl = ''", "line 1: mailbox: want a table for each: write [[mailbox]] on a line of its own, its keys below\nline 2: mailbox: want a table for each: write [[mailbox]] on a line of its own, its keys below"},
+		{"mailbox = [{ url = '' }]", `line 1: mailbox: want a table for each: write [[mailbox]] on a line of its own, its keys below`},
+		{"mailbox.url = ''", `line 1: mailbox: want a table for each: write [[mailbox]] on a line of its own, its keys below`},
+		{"[[mailboxes]]\nurl = ''", `line 1: unknown key mailboxes; did you mean mailbox?`},
+		{"[[mailbox]]\n[mailbox.x]\ny = 1", `line 2: unknown key mailbox.x; take it out; the nearest that listd knows is mailbox.url`},
 		{"smtp = { listen = [], listne = [] }", `line 1: unknown key smtp.listne; did you mean smtp.listen?`},
 		{"x = '''\n[smtp]\nlisten = 3\n'''\n[dns]\nresolve = ''",
 			"line 1: unknown key x; take it out; the nearest that listd knows is dns\n" +
@@ -93,6 +113,7 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"", "hostname = 'a.b'\r\n", "smtp = {listen = []}", "[smtp]\nlisten = [\n':25',\n]", "x = '''\n[smtp]\n'''", "[[a.b]]\n[a.b.c]",
 		"\"\" = 1", "'a.b' = 1", "[delivery]\ngive_up_after = '1d2h'", "[smtp]\nmemory = 1e3", "owner = \"\\u0000\\u001b\"", "a.b.c = 1", "[",
+		"[[mailbox]]\nurl = 'imaps://a.test'\n[[mailbox]]\npoll = '2m'\n[imap]\ntls = [':993']", "mailbox = []", "[mailbox]", "[[mailbox]]\n[[mailbox.x]]",
 		"[log]\nlevel = \"\"\"\\\n  debug\"\"\"",
 	} {
 		f.Add([]byte(seed))

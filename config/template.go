@@ -40,6 +40,15 @@ func Template(c Config) []byte {
 		}
 		fmt.Fprintf(&b, "%s = %s\n", m[2], values[key])
 	}
+	for _, m := range c.Mailboxes {
+		b.WriteString("\n[[mailbox]]\n")
+		given := reflect.ValueOf(m)
+		for field, value := range reflect.ValueOf(DefaultMailbox()).Fields() {
+			if v := given.FieldByIndex(field.Index).Interface(); v != value.Interface() {
+				fmt.Fprintf(&b, "%s = %s\n", field.Tag.Get("toml"), literal(v))
+			}
+		}
+	}
 	return []byte(b.String())
 }
 
@@ -52,6 +61,9 @@ func flatten(c Config) map[string]string {
 			key := prefix + field.Tag.Get("toml")
 			if value.Kind() == reflect.Struct {
 				walk(key+".", value)
+				continue
+			}
+			if isTables(value) {
 				continue
 			}
 			flat[key] = literal(value.Interface())

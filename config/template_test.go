@@ -41,6 +41,10 @@ func TestTemplateTellsOfEveryKey(t *testing.T) {
 	}
 	keys := 0
 	for field := range reflect.TypeFor[config.Config]().Fields() {
+		if field.Type == reflect.TypeFor[[]config.Mailbox]() {
+			tellsOfMailbox(t, text)
+			continue
+		}
 		if field.Type.Kind() != reflect.Struct {
 			keys += has(t, "", tables[0], field)
 			continue
@@ -66,6 +70,29 @@ func has(t *testing.T, table, text string, field reflect.StructField) int {
 	return 1
 }
 
+// tellsOfMailbox: a mailbox has no default, so that all of it is shown as words, with the defaults of its keys.
+func tellsOfMailbox(t *testing.T, text string) {
+	t.Helper()
+	_, shown, found := strings.Cut(text, "\n# [[mailbox]]\n")
+	if !found {
+		t.Fatal("the template does not tell of [[mailbox]]")
+	}
+	given := "[[mailbox]]\n"
+	keys := 0
+	for _, l := range regexp.MustCompile(`(?m)^# (([a-z_]+) = .*)$`).FindAllStringSubmatch(shown, -1) {
+		if keys++; l[2] != "url" && l[2] != "user" && l[2] != "password_file" {
+			given += l[1] + "\n"
+		}
+	}
+	c, err := config.Parse([]byte(given))
+	if err != nil || len(c.Mailboxes) != 1 || c.Mailboxes[0] != config.DefaultMailbox() {
+		t.Errorf("what is shown is no default: %+v, %v", c.Mailboxes, err)
+	}
+	if has := reflect.TypeFor[config.Mailbox]().NumField(); keys != has {
+		t.Errorf("%d keys of a mailbox are shown, it has %d", keys, has)
+	}
+}
+
 // TestTemplateKeepsEveryValue sets each key to a value that is not its default.
 func TestTemplateKeepsEveryValue(t *testing.T) {
 	c := config.Default()
@@ -82,6 +109,13 @@ func TestTemplateKeepsEveryValue(t *testing.T) {
 			case reflect.Bool:
 				f.SetBool(!f.Bool())
 			case reflect.Slice:
+				if f.Type() == reflect.TypeFor[[]config.Mailbox]() {
+					m := config.DefaultMailbox()
+					change(reflect.ValueOf(&m).Elem())
+					m.Domain = "a.test"
+					f.Set(reflect.ValueOf([]config.Mailbox{m, config.DefaultMailbox(), m}))
+					continue
+				}
 				f.Set(reflect.ValueOf([]string{"a\"]", "b,\n"}))
 			default:
 				t.Fatalf("no value for a %v", f.Type())

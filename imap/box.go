@@ -18,6 +18,7 @@ type box struct {
 	next     imap.UID
 	posts    []numbered
 	seen     set
+	saved    imap.UIDSet // what the last SEARCH RETURN (SAVE) has found (RFC 5182)
 	readOnly bool
 	looked   time.Time       // when the reader's right to read was last checked
 	filed    <-chan struct{} // closed when something may have come
@@ -101,6 +102,9 @@ func (b *box) pick(set imap.NumSet, f func(i int) error) error {
 	n := len(b.posts)
 	if n == 0 {
 		return nil
+	}
+	if imap.IsSearchRes(set) {
+		set = b.saved
 	}
 	var ranges [][2]int // of indexes, the end excluded
 	add := func(start, stop uint32, index func(uint32, bool) int, last uint32) {

@@ -309,6 +309,9 @@ func TestSearch(t *testing.T) {
 		}
 	}
 	w.wants(w.ok("UID SEARCH RETURN (MIN MAX COUNT) FROM ann"), "MIN 1", "MAX 9", "COUNT 9")
+	w.ok("SEARCH RETURN (SAVE) 2:3")
+	w.wants(w.ok("FETCH $ (UID)"), "* 2 FETCH (UID 2)", "* 3 FETCH (UID 3)")
+	w.wants(w.ok("UID SEARCH RETURN (ALL) UID $ NOT UID 2"), "ALL 3")
 	w.no("SEARCH "+strings.Repeat("NOT SEEN ", maxKeys)+"ALL", "Too many search keys")
 }
 

@@ -32,10 +32,10 @@ func (s *session) Search(kind imapserver.NumKind, criteria *imap.SearchCriteria,
 		n := uint32(i) + 1
 		if kind == imapserver.NumKindUID {
 			n = s.box.posts[i].uid
-			uids = appendUID(uids, imap.UID(n))
 		} else {
 			seqs = appendSeq(seqs, n)
 		}
+		uids = appendUID(uids, imap.UID(s.box.posts[i].uid))
 		if data.Min == 0 {
 			data.Min = n
 		}
@@ -53,6 +53,9 @@ func (s *session) Search(kind imapserver.NumKind, criteria *imap.SearchCriteria,
 				found(i)
 			}
 		}
+	}
+	if options.ReturnSave {
+		s.box.saved = uids
 	}
 	if data.All = imap.NumSet(seqs); kind == imapserver.NumKindUID {
 		data.All = uids

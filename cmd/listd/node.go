@@ -41,6 +41,7 @@ type node struct {
 		Close()
 	}
 	doors []door
+	boxes []imapDoor
 	pages net.Listener
 	http  *http.Server // nil: no pages
 }
@@ -145,7 +146,7 @@ func (n *node) listen() error {
 			n.doors = append(n.doors, door{l, protocol})
 		}
 	}
-	if err := n.openPages(); err != nil {
+	if err := errors.Join(n.openPages(), n.openIMAP()); err != nil {
 		return errors.Join(err, n.shut())
 	}
 	return nil
@@ -154,6 +155,9 @@ func (n *node) listen() error {
 // shut closes the doors of a node that does not run after all.
 func (n *node) shut() (err error) {
 	for _, d := range n.doors {
+		err = errors.Join(err, d.Close())
+	}
+	for _, d := range n.boxes {
 		err = errors.Join(err, d.Close())
 	}
 	return err
@@ -187,10 +191,12 @@ func (n *node) run(ctx context.Context) error {
 		g.Go(func() error { return n.server.Serve(ctx, d.Listener, d.protocol) })
 	}
 	g.Go(func() error { return n.servePages(ctx) })
+	g.Go(func() error { return n.serveIMAP(ctx) })
 	g.Go(func() error { n.db.Listen(ctx); return nil })
 	g.Go(func() error { n.followKeys(ctx); return nil })
 	g.Go(func() error { n.tasks.Run(ctx); return nil })
 	g.Go(func() error { n.follower().Run(ctx); return nil })
+	g.Go(func() error { return n.fetch(ctx) })
 	g.Go(func() error { return n.worker.Run(ctx) })
 	err := g.Wait()
 	n.sender.Close()
@@ -271,6 +277,10 @@ func (n *node) logStart() {
 	for _, d := range n.doors {
 		at = append(at, d.Addr().String())
 	}
+	var boxes []string
+	for _, d := range n.boxes {
+		boxes = append(boxes, d.Addr().String())
+	}
 	way := "straight to the MX"
 	if n.cfg.Delivery.Relay != "" {
 		way = "relay " + n.cfg.Delivery.Relay
@@ -280,5 +290,6 @@ func (n *node) logStart() {
 		pages = n.pages.Addr().String()
 	}
 	n.log.Info("listd serves", slog.String("version", version), slog.String("hostname", n.cfg.Hostname),
-		slog.String("listen", strings.Join(at, " ")), slog.String("delivery", way), slog.String("pages", pages))
+		slog.String("listen", strings.Join(at, " ")), slog.String("delivery", way), slog.String("imap", strings.Join(boxes, " ")),
+		slog.String("pages", pages))
 }

@@ -87,6 +87,7 @@ func params(dir string, setup func(*testscript.Env)) testscript.Params {
 			"capture": command((*world).capture),
 			"until":   command((*world).until),
 			"http":    command((*world).http),
+			"imap":    command((*world).imap),
 			"dns":     command((*world).dns),
 			"date":    command((*world).date),
 			"sign":    command((*world).sign),

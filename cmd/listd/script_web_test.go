@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -46,6 +48,25 @@ func (w *world) http(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(answer.Header.Write(ts.Stdout()))
 	_, err = fmt.Fprintf(ts.Stdout(), "\n%s", page)
+	ts.Check(err)
+}
+
+// imap speaks to an IMAP server: `imap ADDR COMMAND…`, and prints all that it says.
+func (w *world) imap(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: imap ADDR COMMAND...")
+	}
+	c, err := net.DialTimeout("tcp", args[0], patience)
+	ts.Check(err)
+	ts.Check(c.SetDeadline(time.Now().Add(patience)))
+	for i, command := range append(args[1:], "LOGOUT") {
+		_, err := fmt.Fprintf(c, "a%d %s\r\n", i, command)
+		ts.Check(err)
+	}
+	said, err := io.ReadAll(c)
+	ts.Check(err)
+	ts.Check(c.Close())
+	_, err = ts.Stdout().Write(bytes.ReplaceAll(said, []byte("\r\n"), []byte("\n")))
 	ts.Check(err)
 }
 
