@@ -19,7 +19,7 @@ type Draft struct {
 	References  []string
 	Fields      []Field // further ones, as they lie
 	Text, HTML  string
-	Attachments []Attachment
+	Attachments []Attachment // those with a CID belong to the HTML, which shows them
 }
 
 // Attachment is a file that travels with a Draft. message/rfc822 is not encoded (RFC 2046 section 5.2.1); in it only
@@ -27,6 +27,7 @@ type Draft struct {
 type Attachment struct {
 	Type, Name string
 	Inline     bool
+	CID        string // the content ID, without brackets, by which HTML shows it as cid:CID (RFC 2392); it is inline then
 	Body       []byte
 }
 
@@ -59,19 +60,34 @@ func Compose(d Draft, boundary string) Message {
 		head.Write(f.Raw)
 	}
 	field("MIME-Version", "1.0")
-	p := textPart("plain", d.Text)
-	if d.HTML != "" {
-		p = multipart("alternative", boundary+"a", p, textPart("html", d.HTML))
-	}
-	if len(d.Attachments) > 0 {
-		all := []part{p}
-		for _, a := range d.Attachments {
-			all = append(all, attachment(a))
-		}
-		p = multipart("mixed", boundary+"m", all...)
-	}
+	p := body(d, boundary)
 	head.Write(p.head)
 	return Message{Head: head.Bytes(), Body: p.body}
+}
+
+// body is the text, in both forms if there are two, with what belongs to it and what travels along.
+func body(d Draft, boundary string) part {
+	files := []part{}
+	shown := []part{}
+	for _, a := range d.Attachments {
+		if d.HTML != "" && a.CID != "" {
+			shown = append(shown, attachment(a))
+		} else {
+			files = append(files, attachment(a))
+		}
+	}
+	p := textPart("plain", d.Text)
+	if d.HTML != "" {
+		page := textPart("html", d.HTML)
+		if len(shown) > 0 { // RFC 2387; within the alternative, so that a plain text reader passes over all of it
+			page = multipart(`related; type="text/html"`, boundary+"r", append([]part{page}, shown...)...)
+		}
+		p = multipart("alternative", boundary+"a", p, page)
+	}
+	if len(files) > 0 {
+		p = multipart("mixed", boundary+"m", append([]part{p}, files...)...)
+	}
+	return p
 }
 
 // part is a MIME part being written: its head with the last CRLF, its body.
@@ -135,7 +151,7 @@ func base64Lines(b []byte) []byte {
 
 func attachment(a Attachment) part {
 	how := "attachment"
-	if a.Inline {
+	if a.Inline || a.CID != "" {
 		how = "inline"
 	}
 	if a.Name != "" {
@@ -148,6 +164,9 @@ func attachment(a Attachment) part {
 	}
 	head := FormatField("Content-Type", a.Type)
 	head = append(head, FormatField("Content-Disposition", how)...)
+	if a.CID != "" {
+		head = append(head, FormatField("Content-ID", "<"+a.CID+">")...)
+	}
 	p := part{body: a.Body}
 	encoding := "base64"
 	switch {

@@ -37,6 +37,39 @@ func reread(t *testing.T, m mail.Message) *mail.Part {
 	return p
 }
 
+// Pictures that a page shows lie beside it, out of the way of a reader of plain text.
+func TestComposePictures(t *testing.T) {
+	t.Parallel()
+	png := []byte("\x89PNG\r\n")
+	d := mail.Draft{From: mail.Mailbox{Address: mail.Address{Local: "a", Domain: "example.org"}}, Text: "A chart.", HTML: `<img src="cid:c1@x">`,
+		Attachments: []mail.Attachment{{Type: "image/png", Name: "chart.png", CID: "c1@x", Body: png}, {Type: "application/pdf", Name: "all.pdf", Body: []byte("%PDF")}}}
+	p := reread(t, mail.Compose(d, "B"))
+	if got := shape(p); got != "multipart/mixed(multipart/alternative(text/plain multipart/related(text/html image/png)) application/pdf)" {
+		t.Error(got)
+	}
+	picture := p.Children[0].Children[1].Children[1]
+	if id := mail.Get(picture.Head, "Content-ID"); id != "<c1@x>" || picture.Disposition != "inline" {
+		t.Errorf("Content-ID %q, %s", id, picture.Disposition)
+	}
+	d.HTML = ""
+	if got := shape(reread(t, mail.Compose(d, "B"))); got != "multipart/mixed(text/plain image/png application/pdf)" {
+		t.Error(got)
+	}
+}
+
+// shape is a tree of parts in a line.
+func shape(p *mail.Part) string {
+	s := p.Type + "/" + p.Subtype
+	if len(p.Children) > 0 {
+		var all []string
+		for _, c := range p.Children {
+			all = append(all, shape(c))
+		}
+		s += "(" + strings.Join(all, " ") + ")"
+	}
+	return s
+}
+
 func TestComposeGolden(t *testing.T) {
 	t.Parallel()
 	m := mail.Compose(mail.Draft{

@@ -133,6 +133,7 @@ func (d *demo) open(ctx context.Context) (err error) {
 	cfg.Hostname, cfg.Owner = demoDomain, demoAuthor.String()
 	cfg.Database = filepath.Join(d.dir, "listd.db")
 	cfg.SMTP.Listen = []string{"127.0.0.1:0"}
+	cfg.HTTP.Listen = "127.0.0.1:0"
 	cfg.Delivery.Relay, cfg.Delivery.RelayTLS = relay, config.NoTLS
 	cfg.Log.Level = config.Warn
 	t, err := openSite(ctx, cfg, migrate, d.errs)
@@ -147,6 +148,7 @@ func (d *demo) open(ctx context.Context) (err error) {
 		return errors.Join(err, t.db.Close())
 	}
 	cfg.SMTP.Listen = []string{d.address()}
+	cfg.HTTP.Listen = d.node.pages.Addr().String()
 	return os.WriteFile(filepath.Join(d.dir, "listd.toml"), config.Template(cfg), 0o644)
 }
 
@@ -360,12 +362,14 @@ Or join by mail, as a newcomer would; the question that comes back lies in the o
 
   swaks --server %[2]s --from newcomer@example.com --to pyug-join@%[6]s --header 'Subject: join' --body join
 
+What the list has said is read at http://%[7]s/l/%[4]s/
+
 The command line works on it, too:
 
   listd --config %[5]s list show %[4]s
   listd --config %[5]s queue ls
 
-Ctrl-C ends the demo`, d.outbox, d.address(), demoAuthor, demoList, filepath.Join(d.dir, "listd.toml"), demoDomain)
+Ctrl-C ends the demo`, d.outbox, d.address(), demoAuthor, demoList, filepath.Join(d.dir, "listd.toml"), demoDomain, d.node.pages.Addr())
 	if !d.keep {
 		fmt.Fprint(d.app.out, " and removes its folder")
 	}
