@@ -50,7 +50,7 @@ var plan = map[string]room{
 	"roster":  {may: []string{"queue", "auth", "task", "store", "lists", "mail"}, not: inside},
 	"inbound": {may: []string{"roster", "auth", "archive", "queue", "task", "store", "mailauth", "lists", "mail"}, not: inside},
 	"web":     {may: []string{"inbound", "roster", "archive", "auth", "lists", "mail", "golang.org/x/net/html", "net/http"}, not: []string{"database/sql", "listd/store"}},
-	"imap": {may: []string{"archive", "auth", "lists", "mail", "github.com/emersion/go-imap/v2"},
+	"imap": {may: []string{"inbound", "archive", "auth", "lists", "mail", "github.com/emersion/go-imap/v2"},
 		not: []string{"os/exec", "net/http", "database/sql", "testing"}},
 	"smtp": {may: []string{"mail", "github.com/emersion/go-smtp", "github.com/emersion/go-sasl"},
 		not: []string{"os", "os/exec", "net/http", "database/sql", "testing"}},

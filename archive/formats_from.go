@@ -144,7 +144,7 @@ func (s sender) plain() bool {
 	if bytes.HasPrefix(s.who, []byte(`"`)) {
 		return bytes.Contains(s.who, []byte(`"@`)) || bytes.Contains(s.who, []byte(`" at `))
 	}
-	return bytes.IndexAny(s.who, " \t") < 0 || s.obscured()
+	return !bytes.ContainsAny(s.who, " \t") || s.obscured()
 }
 
 // obscured reports whether who is written "ann at example.org", in whatever language "at" is.

@@ -163,7 +163,7 @@ func (d *doctor) mendFrom() {
 
 // addressed reports whether a value of From has an address that can be read.
 func addressed(v string) bool {
-	if i := strings.IndexByte(v, '<'); i >= 0 && strings.HasSuffix(v, ">") && strings.IndexAny(v[:i], `"(=`) < 0 {
+	if i := strings.IndexByte(v, '<'); i >= 0 && strings.HasSuffix(v, ">") && !strings.ContainsAny(v[:i], `"(=`) {
 		if _, err := mail.ParseAddress(v[i+1 : len(v)-1]); err == nil {
 			return true // as nearly all are
 		}

@@ -164,7 +164,7 @@ func densest(marks []mark) (first, end int) {
 
 // pieces cuts the passage around marks [first, end) out of a text.
 func pieces(text string, marks []mark, first, end int) (out []Piece) {
-	from, to := 0, len(text)
+	from := 0
 	room := maxSnippet
 	if first < end {
 		from = back(text, marks[first].from, leadIn)
@@ -172,7 +172,8 @@ func pieces(text string, marks []mark, first, end int) (out []Piece) {
 	if from > 0 {
 		room--
 	}
-	if to = forth(text, from, room); to < len(text) {
+	to := forth(text, from, room)
+	if to < len(text) {
 		to = forth(text, from, room-1)
 		if space := strings.LastIndexByte(text[from:to], ' '); space > (to-from)*3/4 {
 			to = from + space

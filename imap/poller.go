@@ -24,6 +24,12 @@ type Inbox interface {
 // Poller fetches the mail of groups that have a mailbox at a provider and no MX of their own. Each message goes to Inbox;
 // what becomes of it moves the mailbox's cursor in the same transaction, and its server is told afterwards, again and
 // again until it has been. Its fields are set before Run.
+//
+// A cursor means nothing under another UIDVALIDITY (RFC 9051 section 2.3.1.1), as after a mailbox was restored, or moved
+// to another server. Then, and when a mailbox is seen for the first time, what lies there is its stock: of that no message
+// is taken that is \Seen or has one of our keywords. What has lost its flags and came within a week is known by its
+// Message-ID and body, and not distributed again (see inbound). Only a message that lost its flags and is older than that
+// is taken twice; and one that came just before, and was read by somebody before us, is not taken.
 type Poller struct {
 	Accounts []Account
 	Inbox    Inbox
@@ -136,8 +142,7 @@ func (p *Poller) Fetch(ctx context.Context, a Account) error {
 
 // visit fetches from a mailbox over one connection: once, or for as long as that lasts. good: at least once it had all.
 func (p *Poller) visit(ctx context.Context, a Account, stay bool) (good bool, err error) {
-	m, err := p.Ledger.Lease(ctx, a.Name, a.Place(), p.Holder)
-	if err != nil {
+	if _, err = p.Ledger.Lease(ctx, a.Name, a.Place(), p.Holder); err != nil {
 		return false, err
 	}
 	defer func() {
@@ -159,7 +164,8 @@ func (p *Poller) visit(ctx context.Context, a Account, stay bool) (good bool, er
 	if err := v.selectFolder(false); err != nil {
 		return false, err
 	}
-	if m, err = p.Ledger.Sight(ctx, a.Name, p.Holder, v.validity, v.last); err != nil {
+	m, err := p.Ledger.Sight(ctx, a.Name, p.Holder, v.validity, v.last)
+	if err != nil {
 		return false, err
 	}
 	for v.at = m; ; {

@@ -101,7 +101,7 @@ func TestFetchCut(t *testing.T) {
 			if strokes < 8 {
 				t.Errorf("there were %d strokes only", strokes)
 			}
-			for n := int64(10); !run(cutter{reads: count(n)}); n += 61 {
+			for n := int64(10); !run(cutter{reads: count(n)}); n += 173 {
 			}
 			wantTaken(t, s, want)
 			var flagged, moved []string

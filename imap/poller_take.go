@@ -142,8 +142,7 @@ func (v *visit) takeOne(ctx context.Context, uid imap.UID, size int64) (later bo
 	var cut *cutError
 	switch {
 	case errors.As(err, &oversize):
-		// All of it would have to be read before the next command: another connection is cheaper.
-		return false, errors.Join(v.refuse(ctx, uid, err), err)
+		return false, errors.Join(v.refuse(ctx, uid, err), err) // the connection is at its end
 	case errors.As(err, &cut) && ctx.Err() == nil:
 		// It may be this message that the connection breaks at: others must not wait for it for ever.
 		_, e := v.postpone(ctx, uid, err)
@@ -245,10 +244,11 @@ func (v *visit) offer(ctx context.Context, uid imap.UID) (_ []mail.Reply, err er
 	v.wire.allow(maxTransfer, v.poller.patience(), v.poller.MaxSize+maxTalk)
 	defer v.wire.rest()
 	c := v.client.Fetch(imap.UIDSetNum(uid), &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{{Peek: true}}})
-	var oversize *sizeError
 	defer func() {
-		if errors.As(err, &oversize) {
-			_ = v.wire.Close() // else Close would read all of it
+		if errors.As(err, new(*cutError)) || errors.As(err, new(*sizeError)) {
+			// QUIRK: go-imap reads on behind a literal that has failed; who touched it again would do so at the same time.
+			// The connection is of no use any more, and visit.close ends it.
+			return
 		}
 		v.wire.allow(maxTransfer, v.poller.patience(), v.poller.MaxSize+maxTalk)
 		if e := c.Close(); err == nil && e != nil {
@@ -274,6 +274,8 @@ const maxHeadRead = 256 << 10
 // accept gives a message to the Inbox as it comes in.
 func (v *visit) accept(ctx context.Context, uid imap.UID, body imap.LiteralReader) ([]mail.Reply, error) {
 	if n := body.Size(); n > v.poller.MaxSize {
+		_ = v.wire.Close()               // All of it would have to be read before the next command.
+		_, _ = io.Copy(io.Discard, body) // What has come already; it ends in the error that go-imap waits for.
 		return nil, &sizeError{n, v.poller.MaxSize}
 	}
 	if v.poller.Reserve != nil {

@@ -25,7 +25,8 @@ type leash struct {
 	until time.Time     // of the stage
 	stall time.Duration // the longest silence within it
 	left  int64         // bytes that may still come
-	err   error         // the first that Read met
+	err   error         // the first that was met
+	shut  bool
 	nest  nesting
 }
 
@@ -90,6 +91,35 @@ func (w *leash) read(b []byte) (int, error) {
 		w.greeting = nil
 	}
 	return w.Conn.Read(b)
+}
+
+// Write ends the connection where it fails, and reports that to nobody.
+//
+// QUIRK: go-imap gives its commands up at once when one cannot be written, while it may still be reading an answer to
+// them. So it shall hear of all ends as a reader, and of none as a writer but those of before.
+func (w *leash) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	gone := w.err != nil || w.shut
+	w.mu.Unlock()
+	if gone {
+		return 0, net.ErrClosed
+	}
+	if _, err := w.Conn.Write(b); err != nil {
+		w.mu.Lock()
+		if w.err == nil {
+			w.err = err
+		}
+		w.mu.Unlock()
+		_ = w.Conn.Close() // whoever reads hears of it
+	}
+	return len(b), nil
+}
+
+func (w *leash) Close() error {
+	w.mu.Lock()
+	w.shut = true
+	w.mu.Unlock()
+	return w.Conn.Close()
 }
 
 func (w *leash) SetDeadline(time.Time) error      { return nil }
