@@ -24,8 +24,10 @@ test: ## all tests, with the race detector; installs PostgreSQL's binaries where
 needs: ## what the tests need beside Go
 	@sh .ci/needs
 
-bench: ## the main job against the raw limit of the same run
+bench: ## the main job against the raw limit of the same run; then the archive
 	$(GO) run ./bench
+	$(GO) test ./archive -run '^$$' -bench 'Import|Index$$' -benchtime 1x -mails 20000 -timeout 1h
+	$(GO) test ./archive -run '^$$' -bench 'Search$$' -benchtime 1x -posts 300000 -timeout 2h
 
 fuzz: ## every fuzz target for FUZZTIME
 	@for p in $$($(GO) list ./...); do \
