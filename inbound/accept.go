@@ -28,6 +28,10 @@ type arrival struct {
 	now   time.Time
 	print [32]byte   // lists.Fingerprint
 	body  store.Body // packed, once
+
+	// What it says about another message, where it came to an address to which such mail comes.
+	report    *mail.Report
+	complaint *mail.Complaint
 }
 
 // job is what one recipient address of the envelope leads to.
@@ -165,6 +169,7 @@ func (d *Door) decide(a *arrival, jobs []*job) {
 		j.verdict = lists.Judge(rules, c)
 		taken = taken || j.verdict.Action != lists.Reject
 	}
+	readBack(a, jobs)
 	each := strings.Contains(a.env.Peer.Protocol, "LMTP")
 	for _, j := range jobs {
 		if j.reply.Code != 0 || j.verdict.Action != lists.Reject {

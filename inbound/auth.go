@@ -33,6 +33,9 @@ func (d *Door) authenticate(ctx context.Context, a *arrival, raw mail.Message) [
 // list does (RFC 7960). Domains of ours are exempt: we sign for them.
 func (d *Door) munge(a *arrival, l lists.List, out mail.Message) string {
 	r := a.auth
+	if domain := mail.Author(a.m.Head).Address.Domain; domain != l.Address.Domain && l.Policy.MungesDomain(domain) {
+		return mungedBefore(domain)
+	}
 	if !r.WouldReject() && !(r.DMARC.Testing && r.DMARC.Published != mailauth.NoPolicy) || r.DMARC.Author == l.Address.Domain {
 		return ""
 	}

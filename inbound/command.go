@@ -68,6 +68,9 @@ func (d *Door) obey(tx *store.Tx, a *arrival, j *job) error {
 	if err := s.once(); err != nil {
 		return err
 	}
+	if err := d.alive(tx, a, s.who); err != nil {
+		return err
+	}
 	var said []string
 	for _, c := range cmds.List {
 		said = append(said, string(c.Verb))

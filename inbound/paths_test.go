@@ -102,39 +102,6 @@ func TestLeaveToken(t *testing.T) {
 	})
 }
 
-// TestBounces: a report about one of our deliveries is logged with whom it concerns; what people write to the return
-// path reaches people.
-func TestBounces(t *testing.T) {
-	sqlite(t, func(t *testing.T, h *house) {
-		dev := h.list("dev@lists.test")
-		h.join("dev@lists.test", "ada@a.test")
-		ada := h.subscription("dev@lists.test", "ada@a.test")
-		verp := h.door.Minter.VERP(dev.Bounces(), 17, ada).String()
-		gone := h.door.Minter.VERP(dev.Bounces(), 17, 4711).String()
-		for _, c := range []struct{ name, from, to, log, leaves string }{
-			{"a bounce", "", verp, fmt.Sprintf("bounce of outgoing 17 to subscription %d (ada@a.test)", ada), ""},
-			{"a bounce of one who has left", "", gone, "bounce of outgoing 17 to subscription 4711", ""},
-			{"from a sender, as some servers do", "postmaster@a.test", verp, "bounce of outgoing 17", ""},
-			{"without a token", "", "dev-bounces@lists.test", "bounce without a token", ""},
-			{"with a token that is none", "", "dev-bounces+garbagegarbage@lists.test", "bounce without a token", ""},
-			{"a person", "ada@a.test", "dev-bounces@lists.test", "", "own@own.test: Hello\n"},
-			{"a person with a token that is none", "ada@a.test", "dev-bounces+garbagegarbage@lists.test", "", "own@own.test: Hello\n"},
-		} {
-			t.Run(c.name, func(t *testing.T) {
-				h := h.in(t)
-				h.says(h.accept(envelope(c.from, c.to), post("ada@a.test", c.to, "Hello"))[0], "250 2.0.0 queued as ")
-				if !strings.Contains(h.log.String(), c.log) {
-					t.Errorf("the log does not say %q:\n%s", c.log, h.log)
-				}
-				h.wants(c.leaves)
-			})
-		}
-		if got := h.members("dev@lists.test"); got != "ada@a.test" {
-			t.Errorf("the members are %q", got)
-		}
-	})
-}
-
 // TestOwners: what is written to the people of a list or of the site is forwarded as it came, with a return path that
 // nothing comes back to.
 func TestOwners(t *testing.T) {

@@ -158,6 +158,11 @@ func (d *Door) recordOne(tx *store.Tx, a *arrival, j *job, keep func() (store.Me
 		j.reply, j.note = *mail.Refuse(250, "2.0.0", "taken before, as "+earlier), "taken before as "+earlier
 		return nil
 	}
+	if j.target.Kind == lists.ToPost && j.sender != nil {
+		if err := d.alive(tx, a, j.sender.Address); err != nil {
+			return err
+		}
+	}
 	switch {
 	case guessable(j.target) && d.guesses.blocked(source(a.env), a.now):
 		in.Outcome, j.note = "discarded", "a token from where many mean nothing" // it came to no RCPT, where it would have been refused
@@ -273,9 +278,14 @@ func (d *Door) toOwners(tx *store.Tx, a *arrival, j *job, keep func() (store.Mes
 	return d.forward(tx, a, j, to, keep)
 }
 
-// forward sends a message on as it came, to the site's owner if nobody else is there. What bounces of it comes to
-// nobody: the null reverse-path keeps two dead mailboxes from writing to each other.
+// forward sends a message on as it came, to the site's owner if nobody else is there. The null reverse-path keeps two dead
+// mailboxes from writing to each other; its sender hears from us if nobody gets it. A complaint that is obeyed goes to nobody.
 func (d *Door) forward(tx *store.Tx, a *arrival, j *job, to []mail.Address, keep func() (store.MessageID, error)) error {
+	if a.complaint != nil {
+		if done, err := d.complained(tx, a, j); err != nil || done {
+			return err
+		}
+	}
 	if len(to) == 0 && !d.Owner.IsZero() {
 		to = []mail.Address{d.Owner}
 	}
@@ -287,29 +297,12 @@ func (d *Door) forward(tx *store.Tx, a *arrival, j *job, to []mail.Address, keep
 	if err != nil {
 		return err
 	}
-	_, err = d.Out.Add(tx, queue.Outgoing{List: j.list.ID, Message: message, Priority: queue.Notice, Trace: a.trace,
+	id, err := d.Out.Add(tx, queue.Outgoing{List: j.list.ID, Message: message, Priority: queue.Notice, Trace: a.trace,
 		Subject: archive.Describe(j.list, a.m, a.now).Subject}, queue.Audience{Addresses: to})
-	return err
-}
-
-// bounce takes what comes to the return path. A report about one of our deliveries is logged with it; what is no
-// report is for people (RFC 3461 section 5.2.7.1).
-func (d *Door) bounce(tx *store.Tx, a *arrival, j *job, keep func() (store.MessageID, error)) error {
-	outgoing, subscription, ok := d.Minter.ReadVERP(j.target.Token)
-	if ok {
-		j.note = fmt.Sprintf("bounce of outgoing %d to subscription %d", outgoing, subscription)
-		if s, err := tx.SubscriptionByID(subscription); err == nil {
-			j.note += " (" + s.Address.String() + ")"
-		} else if !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		return nil
+	if err != nil {
+		return err
 	}
-	if a.env.From.IsZero() {
-		j.note = "bounce without a token"
-		return nil
-	}
-	return d.toOwners(tx, a, j, keep)
+	return d.promise(tx, a, j, id)
 }
 
 // leave ends the subscription whose token the address has. A token that is none, or whose subscription has ended, gets

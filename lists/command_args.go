@@ -359,7 +359,7 @@ func scheduleValue(args []string) (string, bool) {
 			at = " " + clock.Format("15:04")
 		case day == "" && often == "weekly" && len(low) > 2 && slices.Contains(weekdays, low[:3]) && strings.HasPrefix(weekdayOf(low[:3]), low):
 			day = " " + low[:3]
-		case day == "" && often == "monthly" && digitsOnly(low) && len(low) < 3:
+		case day == "" && often == "monthly" && (&Schedule{Often: Monthly}).day(low):
 			day = " " + low
 		case zone == "" && (low == "utc" || strings.Contains(w, "/")) && strings.Trim(low, "abcdefghijklmnopqrstuvwxyz0123456789/_+-") == "":
 			zone = " " + w

@@ -54,8 +54,10 @@ type Subscription struct {
 	Name       string
 	Mode       Mode
 	State      State
-	EachFrom   Seq    // posts after this Seq are due to a member in mode each
-	Action     Action // overrides member_action unless Defer
+	EachFrom   Seq      // posts after this Seq are due to a member in mode each
+	DigestSeq  Seq      // up to this Seq a member in a collected mode has had everything
+	Schedule   Schedule // of their issues; zero, or what it leaves open: the list's
+	Action     Action   // overrides member_action unless Defer
 	OwnPosts   bool
 	Duplicates bool
 	Ack        bool

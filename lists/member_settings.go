@@ -47,6 +47,19 @@ var memberSettings = []memberSetting{
 		"defer, accept, hold, reject or discard",
 		func(s *Subscription) string { return s.Action.String() },
 		func(s *Subscription, v string) error { return s.Action.UnmarshalText([]byte(v)) }},
+	{"schedule", "when issues of a digest go to the member; what it does not say is as the list has it", scheduleForm + ", or empty for the list's",
+		func(s *Subscription) string { return s.Schedule.String() },
+		func(s *Subscription, v string) error {
+			if strings.TrimSpace(v) == "" {
+				s.Schedule = Schedule{}
+				return nil
+			}
+			schedule, err := ParseSchedule(v)
+			if err == nil {
+				s.Schedule = schedule
+			}
+			return err
+		}},
 	memberYesNo("own_posts", "whether the member gets copies of their own posts", func(s *Subscription) *bool { return &s.OwnPosts }),
 	memberYesNo("ack", "whether the member gets a receipt for each of their posts", func(s *Subscription) *bool { return &s.Ack }),
 	memberYesNo("duplicates", "whether the member gets the list's copy of a post that names them in To or Cc",
@@ -81,7 +94,7 @@ func memberYesNo(key, help string, field func(*Subscription) *bool) memberSettin
 
 // NewSubscription is the subscription of somebody who has set nothing yet.
 func NewSubscription(l List) Subscription {
-	return Subscription{List: l.ID, Mode: l.Policy.DefaultMode, State: Active, EachFrom: l.LastSeq, OwnPosts: true, Duplicates: true}
+	return Subscription{List: l.ID, Mode: l.Policy.DefaultMode, State: Active, EachFrom: l.LastSeq, DigestSeq: l.LastSeq, OwnPosts: true, Duplicates: true}
 }
 
 // MemberKeys are the names of all member settings, in the order they are documented in.

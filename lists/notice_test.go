@@ -24,8 +24,13 @@ var noticeWords = Words{
 	"new": "ana@example.net", "commands": "set none\nset name Ana Li", "results": "set none: done\nset name Ana Li: done",
 	"unknown": "what is this", "cut": "yes", "by": "moderator@example.org", "action": "accepted", "count": "3",
 	"waiting": "17  A subject\n18  Another", "members": "42", "description": "All about Python",
+	"volume": "3", "issue": "12", "date": "2026-11-16", "part": "2/3", "topics": "1. A subject (Ana Li)\n2. Another (Ben)",
 	"link": "https://lists.example.org/confirm/abcdefghijklmnopqrst",
 	"site": "lists.example.org", "password": "abcdefgh-ijklmnop-qrstuvwx-yz234567", "label": "Thunderbird",
+	"removal": "9 November 2026", "destination": "example.com", "class": "no_user", "complaints": "2",
+	"paused":  "ana@example.org: 550 5.1.1 No such user here\nbob@example.com: 552 5.2.2 The mailbox is full",
+	"removed": "cy@example.net: 550 5.1.1 No such user here", "munged": "example.com (17)\nexample.net (3)",
+	"unread": "Re: something\nA riddle",
 }
 
 // languages are those that have notices, English first. The files of each are compared with the English ones, so that
@@ -74,7 +79,7 @@ func slotsOf(raw string) []string {
 func TestNoticeLanguages(t *testing.T) {
 	t.Parallel()
 	names := Notices()
-	if len(names) < 33 {
+	if len(names) < 38 {
 		t.Fatal(names)
 	}
 	// What a language need not say: "es/held_waiting": {"{count}"}. A slot is never added.
@@ -250,7 +255,7 @@ func TestNoticeWords(t *testing.T) {
 func TestNoticeQuoted(t *testing.T) {
 	t.Parallel()
 	for _, lang := range languages(t) {
-		for _, name := range []string{"confirm_address", "confirm_command", "confirm_forget", "confirm_join", "confirm_leave", "goodbye", "invitation"} {
+		for _, name := range []string{"confirm_address", "confirm_command", "confirm_forget", "confirm_join", "confirm_leave", "goodbye", "invitation", "bounce_paused", "bounce_removed"} {
 			for n := range 24 {
 				words := maps.Clone(noticeWords)
 				words["who"] = strings.Repeat("a", n+1) + "@example.org"

@@ -59,6 +59,18 @@ type Policy struct {
 	Personalize    Personalize
 	ListHeaders    bool
 
+	// Bounces and complaints; see bounce.go.
+	Bounces BouncePolicy
+
+	// Digests.
+	Digest         Schedule
+	DigestPosts    int    // an issue goes out when so many posts wait; 0: by the clock alone
+	DigestSize     int64  // an issue goes out when so many bytes wait, and has no more where it can; 0: by the clock alone
+	DigestVolume   Volume // how often issues are counted from 1 again
+	RoundupLead    time.Duration
+	RoundupSilence Silence
+	Feeds          []string // what a round-up tells of beside posts
+
 	// Archive.
 	Archive          Archive
 	ArchiveAddresses ArchiveAddresses
@@ -166,6 +178,15 @@ const (
 	AddressesShown  ArchiveAddresses = "shown"
 )
 
+// Silence is what becomes of a round-up that no organizer says a word about.
+type Silence string
+
+// What becomes of it.
+const (
+	SilenceSends Silence = "send"
+	SilenceHolds Silence = "hold"
+)
+
 // DefaultPolicy is the policy of a list nobody has set anything for.
 func DefaultPolicy() Policy {
 	return Policy{
@@ -177,6 +198,8 @@ func DefaultPolicy() Policy {
 		NotifyHeld: true, NotifyModerators: true, HoldExpires: 14 * 24 * time.Hour,
 		NoSubject: Accept, QuotedDigest: Hold,
 		ReplyTo: ReplyPoster, From: FromAsNeeded, Personalize: PersonalFull, ListHeaders: true,
+		Bounces: defaultBounces(),
+		Digest:  defaultSchedule, DigestVolume: VolumeYearly, RoundupLead: 4 * time.Hour, RoundupSilence: SilenceSends,
 		Archive: ArchivePublic, ArchiveAddresses: AddressesHidden,
 	}
 }

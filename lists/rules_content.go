@@ -167,7 +167,8 @@ func (c *Case) unprefixed() (rest string, reply bool) {
 // quotedDigest finds a reply that quotes a whole digest, or still has its Subject: nobody knows what it answers.
 func quotedDigest(c *Case) Verdict {
 	act := c.List.Policy.QuotedDigest
-	if act == Accept || !digestSubject(c.Subject()) && quotedSeparators(c.Text()) < 2 {
+	subject, reply := c.unprefixed()
+	if act == Accept || !(reply && digestSubject(subject)) && quotedSeparators(c.Text()) < 2 && !digestEnds(c.Text()) {
 		return Verdict{}
 	}
 	return do(act, "The message quotes a whole digest or has its Subject.",
@@ -175,11 +176,8 @@ func quotedDigest(c *Case) Verdict {
 			"Quote only what you answer, give it a Subject, and send it again.", c.List.Address))
 }
 
-// digestSubject knows the Subjects of RFC 1153 and of Mailman behind a reply's mark.
+// digestSubject knows the Subjects of RFC 1153 and of Mailman, which ours are, too.
 func digestSubject(s string) bool {
-	if replyMark(s) == 0 {
-		return false
-	}
 	s = strings.ToLower(s)
 	_, after, ok := strings.Cut(s, "digest")
 	if !ok {
@@ -201,6 +199,20 @@ func quotedSeparators(text string) (n int) {
 		}
 	}
 	return n
+}
+
+// digestEnds finds the end of a digest (RFC 1153), quoted or with nothing before it as some programs quote: who has that
+// has quoted all of it. Below the posts of a MIME digest there is nothing else to know it by.
+func digestEnds(text string) bool {
+	end := false
+	for l := range strings.Lines(text) {
+		l = strings.Trim(strings.TrimSpace(l), "> ")
+		if end && len(l) > 8 && strings.Trim(l, "*") == "" {
+			return true
+		}
+		end = strings.HasPrefix(l, "End of ") && strings.Contains(l, " Digest")
+	}
+	return false
 }
 
 // implicitDestination holds a post that names the list nowhere: mostly spam, or a list in Bcc.

@@ -142,6 +142,11 @@ var ruleCases = []ruleCase{
 
 	{name: "digest subject", subject: "Re: pyug Digest, Vol 3, Issue 5", rule: "quoted_digest", action: Hold, says: "digest"},
 	{name: "1153 subject", settings: set("quoted_digest", "reject"), subject: "AW: pyug Digest V1 #5", rule: "quoted_digest", action: Reject, says: "Quote only"},
+	{name: "digest subject behind the prefix", settings: set("subject_prefix", "[pyug]"), subject: "[pyug] Re: pyug Digest, Vol 3, Issue 5 (1/2)", rule: "quoted_digest", action: Hold},
+	{name: "digest announced", subject: "pyug Digest, Vol 3, Issue 5 has a bug"},
+	{name: "digest's end quoted", body: "Yes!\r\n\r\n> pyug Digest, Vol 3, Issue 5, 2031-02-03\r\n> \r\n> End of pyug Digest, Vol 3, Issue 5\r\n> **********************************\r\n", rule: "quoted_digest", action: Hold},
+	{name: "digest's end unmarked", body: "Yes!\r\n\r\nFrom: pyug-request\r\n\r\nEnd of pyug Digest, Vol 3, Issue 5\r\n**********************************\r\n", rule: "quoted_digest", action: Hold},
+	{name: "digest's end talked about", body: "What does \"End of pyug Digest\" mean?\r\nEnd of pyug Digest\r\nsays mine.\r\n"},
 	{name: "digest quoted", body: "I agree\r\n" + strings.Repeat("> ------------------------------\r\n>\r\n> Message: 1\r\n", 3), rule: "quoted_digest", action: Hold},
 	{name: "digest may be quoted", settings: set("quoted_digest", "accept"), subject: "Re: pyug Digest, Vol 3, Issue 5"},
 	{name: "a book's digest", subject: "Re: Reader's Digest, volume on Python"},

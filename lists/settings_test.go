@@ -21,7 +21,7 @@ var values = map[string][2]string{
 	"welcome":                      {"no", "2"},
 	"goodbye":                      {"no", "2"},
 	"roster":                       {"public", "none"},
-	"default_mode":                 {"none", "digest"},
+	"default_mode":                 {"digest", "roundup"},
 	"posting":                      {"anyone", "everyone"},
 	"member_action":                {"hold", "defer"},
 	"nonmember_action":             {"discard", "bounce"},
@@ -50,6 +50,20 @@ var values = map[string][2]string{
 	"anonymous":                    {"yes", "2"},
 	"personalize":                  {"none", "some"},
 	"list_headers":                 {"no", "2"},
+	"complaint":                    {"pause", "ignore"},
+	"bounce_processing":            {"no", "2"},
+	"bounce_threshold":             {"3", "-1"},
+	"bounce_stale_after":           {"14d", "soon"},
+	"bounce_warnings":              {"1", "often"},
+	"bounce_warning_interval":      {"3d", "soon"},
+	"munge_domains":                {"a.example, b.example", "a@b"},
+	"digest":                       {"monthly first-mon 18:30 Europe/Paris", "hourly"},
+	"digest_posts":                 {"50", "-1"},
+	"digest_size":                  {"40KiB", "big"},
+	"digest_volume":                {"monthly", "hourly"},
+	"roundup_lead":                 {"6h", "soon"},
+	"roundup_silence":              {"hold", "wait"},
+	"feeds":                        {"https://example.org/feed.xml, http://example.com/cal.ics", "https://example.org:8443/"},
 	"archive":                      {"none", "owners"},
 	"archive_addresses":            {"shown", "some"},
 }
@@ -156,11 +170,11 @@ func TestSettingsErrors(t *testing.T) {
 // A newer listd's settings survive an older one's save.
 func TestLoadKeepsUnknown(t *testing.T) {
 	t.Parallel()
-	p, err := Load(map[string]string{"digest": "weekly", "title": "T"})
+	p, err := Load(map[string]string{"someday": "weekly", "title": "T"})
 	if err != nil || p.Set("title", "") != nil {
 		t.Fatal(err)
 	}
-	if s := p.Settings(); len(s) != 1 || s["digest"] != "weekly" {
+	if s := p.Settings(); len(s) != 1 || s["someday"] != "weekly" {
 		t.Errorf("got %v", s)
 	}
 }
@@ -205,7 +219,7 @@ func TestWords(t *testing.T) {
 		t.Error(a, err)
 	}
 	var m Mode
-	if err := json.Unmarshal([]byte(`"digest"`), &m); err == nil {
+	if err := json.Unmarshal([]byte(`"roundup"`), &m); err == nil {
 		t.Error("a mode nothing delivers is taken")
 	}
 	if err := json.Unmarshal([]byte(`"NONE"`), &m); err != nil || m != None {

@@ -332,7 +332,8 @@ type groupKey struct {
 // expire fails a delivery whose time is over without another attempt, with the last reply it had.
 func (d *dispatcher) expire(ctx context.Context, o *loaded, c store.Claimed) {
 	r := mail.Refuse(451, "4.4.7", "its destination did not answer for as long as listd tries") // RFC 3463 section 3.5
-	s := store.Settled{ID: c.ID, Claim: c.Claim, State: store.Failed, Code: r.Code, Reply: replyText(*r), Untried: true}
+	s := store.Settled{ID: c.ID, Claim: c.Claim, State: store.Failed, Code: r.Code, Reply: replyText(*r), Untried: true,
+		Class: mail.Network}
 	d.w.logOutcome(ctx, o, c, *r, s)
 	d.settle <- s
 }

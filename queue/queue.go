@@ -44,6 +44,7 @@ type Outgoing struct {
 // Audience is who receives: addresses, or the subscribers of Outgoing.List in mode each who were there at its Seq.
 type Audience struct {
 	Addresses   []mail.Address
+	Named       []lists.Subscription // these and no other subscription, whatever their mode
 	Subscribers bool
 	Skip        []int64 // subscriptions that want no copy
 }
@@ -87,6 +88,9 @@ func (q Out) Add(tx *store.Tx, o Outgoing, to Audience) (store.OutgoingID, error
 		return 0, fmt.Errorf("add outgoing: %w", err)
 	}
 	if err := tx.AddDeliveries(row, to.Addresses, func(a mail.Address) string { return store.Destination(a, q.Relay) }); err != nil {
+		return 0, err
+	}
+	if err := tx.AddDeliveriesOf(row, to.Named, q.Relay); err != nil {
 		return 0, err
 	}
 	if !to.Subscribers {

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"fmt"
 	"time"
 
 	"listd/mail"
@@ -28,10 +29,19 @@ func Outcome(c store.Claimed, r mail.Reply, now, giveUp time.Time, chance float6
 		s.State = store.Sent
 	case r.Permanent() || next.After(giveUp):
 		s.State = store.Failed
+		s.Permanent, s.Class = mail.Classify(r.Code, enhanced(r), r.Text)
 	default:
 		s.State, s.Next = store.Due, next
 	}
 	return s
+}
+
+// enhanced is a reply's enhanced code in digits and dots; empty for none.
+func enhanced(r mail.Reply) string {
+	if r.Enhanced[0] == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d.%d", r.Enhanced[0], r.Enhanced[1], r.Enhanced[2])
 }
 
 // maxReply bounds what is kept of a reply, in bytes.

@@ -62,6 +62,12 @@ func TestOutcome(t *testing.T) {
 	} {
 		c := store.Claimed{ID: 3, Claim: 4, Attempt: e.attempt}
 		want := store.Settled{ID: 3, Claim: 4, State: e.state, Next: e.next, Code: e.reply.Code, Reply: replyText(*e.reply)}
+		if e.state == store.Failed {
+			want.Class, want.Permanent = mail.Policy, false
+			if e.reply.Code == 550 {
+				want.Class, want.Permanent = mail.NoUser, true
+			}
+		}
 		if diff := cmp.Diff(want, Outcome(c, *e.reply, now, e.giveUp, 0.5)); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", e.name, diff)
 		}

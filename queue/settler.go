@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,9 +18,10 @@ const (
 
 // settler writes what became of deliveries, many in one transaction.
 type settler struct {
-	db  *store.DB
-	log *slog.Logger
-	in  chan store.Settled
+	db     *store.DB
+	log    *slog.Logger
+	failed func(*store.Tx) error
+	in     chan store.Settled
 	// room bounds the batches that are being written.
 	room chan struct{}
 }
@@ -56,13 +58,24 @@ func (s *settler) run() {
 	}
 }
 
+// settle settles a batch, and says so if some of it has failed.
+func (s *settler) settle(tx *store.Tx, batch []store.Settled) error {
+	if err := tx.Settle(batch); err != nil {
+		return err
+	}
+	if s.failed == nil || !slices.ContainsFunc(batch, func(d store.Settled) bool { return d.State == store.Failed }) {
+		return nil
+	}
+	return s.failed(tx)
+}
+
 // write settles a batch, and tries again for as long as the leases last: an unsettled row goes out twice. What the
 // database does not take by then falls due when its lease ends.
 func (s *settler) write(batch []store.Settled) {
 	ctx := context.Background()
 	var err error
 	for wait := 100 * time.Millisecond; wait < minLease; wait *= 2 {
-		if err = s.db.Update(ctx, func(tx *store.Tx) error { return tx.Settle(batch) }); err == nil {
+		if err = s.db.Update(ctx, func(tx *store.Tx) error { return s.settle(tx, batch) }); err == nil {
 			return
 		}
 		s.log.LogAttrs(ctx, slog.LevelError, "settling waits", slog.Int("rows", len(batch)), slog.Any("error", err))

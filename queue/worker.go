@@ -35,6 +35,9 @@ type Worker struct {
 	PerDestination int            // dialogs at once with one destination; 0: 20. A relay may have all.
 	Memory         int64          // message bytes in workers' hands; 0: 48 MiB. One greater message alone may exceed it
 	Chance         func() float64 // in [0, 1); nil: random
+	// Failed is called in each transaction that settles a delivery as failed, so that who reads failures can be woken;
+	// nil: nobody is.
+	Failed func(*store.Tx) error
 }
 
 // Run works until ctx ends. Then it gives back what has not begun, lets dialogs end for up to 20 s, and settles them.
@@ -72,6 +75,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		talkers.Go(func() { w.talk(talk, d) })
 	}
 	s := newSettler(w.DB, w.Log)
+	s.failed = w.Failed
 	d.settle = s.in
 	settlers.Go(func() { s.run() })
 	d.run(ctx) // returns when ctx ends; no further dialog begins

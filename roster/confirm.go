@@ -30,6 +30,7 @@ const (
 	kindForget  = "forget"
 	kindCommand = "command"
 	kindHeld    = "held"
+	kindBounced = "bounced"
 )
 
 // How long a token waits for its reply.
@@ -131,7 +132,7 @@ func (b *Books) ask(tx *store.Tx, l lists.List, c store.Confirmation, arg any, l
 // Waiting is what a token would do, for the page that asks.
 type Waiting struct {
 	List    lists.List
-	Kind    string // join, invite, leave, undo, address, forget, command
+	Kind    string // join, invite, leave, undo, bounced, address, forget, command
 	Address mail.Address
 	Detail  string // the new address, or the commands
 	Site    bool   // of commands: they were written to the site's address
@@ -184,6 +185,9 @@ func (b *Books) Confirm(tx *store.Tx, token string, by Asker) (r Confirmed, err 
 	if err != nil {
 		return r, err
 	}
+	if err := b.Alive(tx, c.Address); err != nil {
+		return r, err
+	}
 	switch c.Kind {
 	case kindJoin, kindInvite:
 		var arg joinArg
@@ -199,6 +203,8 @@ func (b *Books) Confirm(tx *store.Tx, token string, by Asker) (r Confirmed, err 
 			return r, err
 		}
 		r.Step, err = b.Part(tx, r.List, c.Address, true, by)
+	case kindBounced:
+		err = b.bouncedBack(tx, r.List, c, by)
 	case kindUndo:
 		err = b.comeBack(tx, r.List, c, by)
 	case kindAddress:

@@ -30,7 +30,13 @@ type house struct {
 	*testing.T
 	db    *store.DB
 	books *Books
+	shift duration // of the clock
 }
+
+// duration is one that a test moves while others read it.
+type duration struct{ atomic.Int64 }
+
+func (d *duration) Load() time.Duration { return time.Duration(d.Int64.Load()) }
 
 // sqlite runs a test on SQLite: one in which the engines have no part of their own.
 func sqlite(t *testing.T, test func(h *house)) {
@@ -55,8 +61,9 @@ func newHouse(t *testing.T) *house { return open(t, filepath.Join(t.TempDir(), "
 
 func open(t *testing.T, url string) *house {
 	t.Helper()
+	h := &house{T: t}
 	now := time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)
-	db, err := store.Open(t.Context(), store.Options{URL: url, Clock: func() time.Time { return now }})
+	db, err := store.Open(t.Context(), store.Options{URL: url, Clock: func() time.Time { return now.Add(h.shift.Load()) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,10 +76,11 @@ func open(t *testing.T, url string) *house {
 		t.Fatal(err)
 	}
 	var n atomic.Uint64
-	return &house{T: t, db: db, books: &Books{DB: db, Out: queue.Out{Relay: true}, Hostname: "mx.test", Chance: func() (b [8]byte) {
+	h.db, h.books = db, &Books{DB: db, Out: queue.Out{Relay: true}, Hostname: "mx.test", Chance: func() (b [8]byte) {
 		binary.BigEndian.PutUint64(b[:], n.Add(1))
 		return b
-	}}}
+	}}
+	return h
 }
 
 func addr(s string) mail.Address {

@@ -179,6 +179,9 @@ func (b *Books) comeBack(tx *store.Tx, l lists.List, c store.Confirmation, by As
 		return b.answer(tx, l, s.Address, "join_refused", by)
 	}
 	s.EachFrom = l.LastSeq
+	if s.DigestSeq == 0 || s.State != lists.Active { // kept by an earlier listd, or paused; else they go on where they were
+		s.DigestSeq = l.LastSeq
+	}
 	if _, err := tx.AddSubscriptions(l.ID, []lists.Subscription{s}); err != nil {
 		return err
 	}

@@ -58,6 +58,9 @@ func (b *Books) SetByLink(ctx context.Context, token string, options map[string]
 		if p, err = b.personal(tx, token); err != nil {
 			return err
 		}
+		if err := b.Alive(tx, p.Subscription.Address); err != nil {
+			return err
+		}
 		p.Subscription, err = b.SetOptions(tx, p.List, p.Subscription.Address, options)
 		return err
 	})

@@ -11,6 +11,7 @@ import (
 	"listd/lists"
 	"listd/mail"
 	"listd/store"
+	"listd/task"
 )
 
 // importChunk is how many members one transaction adds: some tens of milliseconds of the only writer.
@@ -202,8 +203,8 @@ func (b *Books) setRole(tx *store.Tx, l lists.List, m *lists.Member, role string
 	return err
 }
 
-// setOptions changes a subscription. Who leaves a mode gets the posts that are on their way to them; who comes to one
-// gets those after the list's last.
+// setOptions changes a subscription. Who leaves a mode gets the posts that are on their way to them, and of a
+// digest a last issue; who comes to one gets those after the list's last.
 func (b *Books) setOptions(tx *store.Tx, l lists.List, s *lists.Subscription, options map[string]string) error {
 	before := *s
 	for _, key := range slices.Sorted(maps.Keys(options)) {
@@ -216,8 +217,15 @@ func (b *Books) setOptions(tx *store.Tx, l lists.List, s *lists.Subscription, op
 			return err
 		}
 	}
-	if s.Receives() && (!before.Receives() || s.Mode == lists.Each && before.Mode != lists.Each) {
-		s.EachFrom = l.LastSeq
+	if last := s.Turn(before, l.LastSeq); last != nil {
+		if err := task.Add(tx, task.Key{Kind: lists.LastIssueKind, Name: fmt.Sprintf("%d/%d", last.Subscription, last.UpTo), Arg: last}); err != nil {
+			return err
+		}
+	}
+	if _, ok := options["mode"]; ok || before.State == lists.PausedBounce && s.State != lists.PausedBounce {
+		if err := b.forgive(tx, s.ID); err != nil {
+			return err
+		}
 	}
 	return tx.SaveSubscription(*s)
 }

@@ -28,25 +28,46 @@ type Notice struct {
 // Notify sends a notice of a list in the caller's transaction. It has the null reverse-path and Auto-Submitted, so that
 // no machine answers it (RFC 3834 section 5), and each reader has a copy of their own.
 func (b *Books) Notify(tx *store.Tx, l lists.List, n Notice) error {
+	d, id, err := b.draft(tx, l, &n)
+	if err != nil {
+		return err
+	}
+	for i, to := range n.To {
+		d.To, d.MessageID = []mail.Mailbox{{Address: to}}, fmt.Sprintf("%s.%d@%s", id, i, b.Hostname)
+		m := mail.Compose(d, "n"+id)
+		message, err := tx.AddMessage(m.Head, store.PackBody(m.Body))
+		if err != nil {
+			return fmt.Errorf("notice %s: %w", n.Name, err)
+		}
+		if _, err := b.Out.Add(tx, queue.Outgoing{List: l.ID, Message: message, Priority: queue.Notice, Trace: n.Trace, Subject: d.Subject},
+			queue.Audience{Addresses: n.To[i : i+1]}); err != nil {
+			return fmt.Errorf("notice %s: %w", n.Name, err)
+		}
+	}
+	return nil
+}
+
+// draft is a notice but for its reader, and the ID that its Message-ID is made of. What n leaves open is filled in.
+func (b *Books) draft(tx *store.Tx, l lists.List, n *Notice) (d mail.Draft, id string, err error) {
 	if n.Language == "" {
 		n.Language = l.Policy.Language
 	}
-	subject, text, err := fill(tx, l, n)
+	subject, text, err := fill(tx, l, *n)
 	if err != nil {
-		return err
+		return d, "", err
 	}
 	title := lists.WordsOf(l)["title"]
 	if n.From.IsZero() {
 		n.From = l.Owner()
 	}
 	chance := b.Chance()
-	id := hex.EncodeToString(chance[:])
+	id = hex.EncodeToString(chance[:])
 	kind := "auto-generated"
 	var references []string
 	if n.InReplyTo != "" {
 		kind, references = "auto-replied", []string{n.InReplyTo}
 	}
-	d := mail.Draft{From: mail.Mailbox{Name: title, Address: n.From}, Subject: subject, Date: tx.Now,
+	d = mail.Draft{From: mail.Mailbox{Name: title, Address: n.From}, Subject: subject, Date: tx.Now,
 		InReplyTo: n.InReplyTo, References: references, Text: text, Attachments: n.Attach}
 	d.Fields = []mail.Field{
 		{Name: "Auto-Submitted", Raw: mail.FormatField("Auto-Submitted", kind)},
@@ -56,19 +77,7 @@ func (b *Books) Notify(tx *store.Tx, l lists.List, n Notice) error {
 	if n.Trace == "" {
 		n.Trace = id
 	}
-	for i, to := range n.To {
-		d.To, d.MessageID = []mail.Mailbox{{Address: to}}, fmt.Sprintf("%s.%d@%s", id, i, b.Hostname)
-		m := mail.Compose(d, "n"+id)
-		message, err := tx.AddMessage(m.Head, store.PackBody(m.Body))
-		if err != nil {
-			return fmt.Errorf("notice %s: %w", n.Name, err)
-		}
-		if _, err := b.Out.Add(tx, queue.Outgoing{List: l.ID, Message: message, Priority: queue.Notice, Trace: n.Trace, Subject: subject},
-			queue.Audience{Addresses: n.To[i : i+1]}); err != nil {
-			return fmt.Errorf("notice %s: %w", n.Name, err)
-		}
-	}
-	return nil
+	return d, id, nil
 }
 
 // fill is a notice with its words, and those below it.

@@ -6,6 +6,7 @@ package roster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"listd/mail"
 	"listd/queue"
 	"listd/store"
+	"listd/task"
 )
 
 // Books are the books of a site. The fields are set before use; Books are safe for concurrent use.
@@ -25,6 +27,7 @@ type Books struct {
 	Hostname string         // for Message-ID
 	URL      string         // of the web pages, without a final slash; empty: there are none
 	Chance   func() [8]byte // for IDs
+	Owner    mail.Address   // of the site, who hears of incidents; zero: nobody does
 }
 
 // What people may get wrong, each with what to do next.
@@ -191,6 +194,27 @@ func (b *Books) Delete(ctx context.Context, a mail.Address) error {
 		if err != nil {
 			return err
 		}
-		return tx.DeleteList(l.ID)
+		if err := tx.DeleteList(l.ID); err != nil {
+			return err
+		}
+		return task.Add(tx, task.Key{Kind: WordsKind, Name: fmt.Sprint(l.ID), Arg: l.ID})
 	})
+}
+
+// WordsKind is the kind of the task that drops the words of a deleted list's posts.
+const WordsKind = "drop_words"
+
+// wordsChunk is how many posts' words one transaction drops: about 30 ms.
+const wordsChunk = 500
+
+// DropWords is its step.
+func DropWords(_ context.Context, t task.Task) (task.Commit, error) {
+	var id lists.ID
+	if err := json.Unmarshal(t.Arg, &id); err != nil {
+		return nil, err
+	}
+	return func(_ context.Context, tx *store.Tx) (task.Next, error) {
+		n, err := tx.DropWordsOf(id, wordsChunk)
+		return task.Next{Done: n == 0}, err
+	}, nil
 }

@@ -92,6 +92,9 @@ type Settled struct {
 	// Untried says that Code and Reply are words of our own, for want of an attempt: none is counted, and a reply that the
 	// row has already says more.
 	Untried bool
+	// Of what failed: why (mail.Classify), for the bounce that is recorded with it.
+	Class     mail.Class
+	Permanent bool
 }
 
 // DeliveryState is where a delivery stands.
@@ -110,7 +113,8 @@ const (
 var settleSizes = []int{1, 8, 32, 100}
 
 // Settle writes what became of claimed deliveries. Of those with Code 0, or untried, no attempt is counted, and they keep
-// the reply they had. A row whose claim is another's by now stays as it is.
+// the reply they had. A row whose claim is another's by now stays as it is. What failed for a subscription is recorded as
+// its bounce.
 func (tx *Tx) Settle(batch []Settled) error {
 	for len(batch) > 0 {
 		size := settleSizes[len(settleSizes)-1]
@@ -138,6 +142,9 @@ func (tx *Tx) Settle(batch []Settled) error {
 			args = append(args, int64(s.ID), s.Claim, string(s.State), at, int64(s.Code), s.Reply, untried)
 		}
 		if _, err := tx.exec(tx.db.settleQuery(size), args...); err != nil {
+			return err
+		}
+		if err := tx.addFailures(batch[:n]); err != nil {
 			return err
 		}
 		batch = batch[n:]

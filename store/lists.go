@@ -142,13 +142,7 @@ func (tx *Tx) RenameList(id lists.ID, to mail.Address) error {
 // DeleteList removes a list with its members, posts and their words, and held mail. Mail already on its way still goes out.
 func (tx *Tx) DeleteList(id lists.ID) error {
 	n, err := tx.exec(`DELETE FROM lists WHERE id = ?`, id)
-	if err != nil || n == 0 {
-		return errors.Join(err, ifErr(err == nil, ErrNotFound))
-	}
-	for dropped := 1; dropped > 0 && err == nil; {
-		dropped, err = tx.DropWordsOf(id, 1000)
-	}
-	return err
+	return errors.Join(err, ifErr(err == nil && n == 0, ErrNotFound))
 }
 
 // TakeSeq takes the list's next Seq if its version is still the one the verdict was made for; ErrNotFound if the

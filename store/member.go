@@ -9,18 +9,21 @@ import (
 )
 
 const subColumns = `id, list_id, address, name, mode, state, each_from, action, own_posts, duplicates, ack, language, posts, joined_at,
-	vacation_until`
+	vacation_until, schedule, digest_seq`
 
 func scanSub(scan func(...any) error) (s lists.Subscription, err error) {
-	var address, mode, state string
+	var address, mode, state, schedule string
 	var joined, vacation int64
 	err = scan(&s.ID, &s.List, &address, &s.Name, &mode, &state, &s.EachFrom, &s.Action, &s.OwnPosts, &s.Duplicates,
-		&s.Ack, &s.Language, &s.Posts, &joined, &vacation)
+		&s.Ack, &s.Language, &s.Posts, &joined, &vacation, &schedule, &s.DigestSeq)
 	if err != nil {
 		return s, err
 	}
 	s.Mode, s.State, s.Joined = lists.Mode(mode), lists.State(state), fromMillis(joined)
 	s.Vacation = fromMillis(vacation)
+	if err := s.Schedule.UnmarshalText([]byte(schedule)); err != nil {
+		s.Schedule = lists.Schedule{} // a newer listd's: the list's will do
+	}
 	s.Address, err = mail.ParseAddress(address)
 	return s, err
 }
@@ -126,13 +129,14 @@ const memberBatch = 200
 func (tx *Tx) AddSubscriptions(l lists.ID, subs []lists.Subscription) (added int64, err error) {
 	for len(subs) > 0 {
 		n := min(len(subs), memberBatch)
-		args := make([]any, 0, n*14)
+		args := make([]any, 0, n*16)
 		for _, s := range subs[:n] {
 			args = append(args, l, s.Address.String(), s.Address.Key(), s.Address.Domain, s.Name, string(s.Mode), string(s.State),
-				s.EachFrom, s.Action, b2i(s.OwnPosts), b2i(s.Duplicates), b2i(s.Ack), s.Language, tx.Now.UnixMilli())
+				s.EachFrom, s.Action, b2i(s.OwnPosts), b2i(s.Duplicates), b2i(s.Ack), s.Language, tx.Now.UnixMilli(),
+				s.Schedule.String(), s.DigestSeq)
 		}
 		k, err := tx.exec(`INSERT INTO subscriptions (list_id, address, key, domain, name, mode, state, each_from, action,
-			own_posts, duplicates, ack, language, joined_at) VALUES `+placeholders(n, 14)+` ON CONFLICT DO NOTHING`, args...)
+			own_posts, duplicates, ack, language, joined_at, schedule, digest_seq) VALUES `+placeholders(n, 16)+` ON CONFLICT DO NOTHING`, args...)
 		if err != nil {
 			return added, err
 		}
@@ -145,8 +149,9 @@ func (tx *Tx) AddSubscriptions(l lists.ID, subs []lists.Subscription) (added int
 // SaveSubscription writes a subscription's options.
 func (tx *Tx) SaveSubscription(s lists.Subscription) error {
 	n, err := tx.exec(`UPDATE subscriptions SET name = ?, mode = ?, state = ?, each_from = ?, action = ?, own_posts = ?,
-		duplicates = ?, ack = ?, language = ?, vacation_until = ? WHERE id = ?`, s.Name, string(s.Mode), string(s.State), s.EachFrom, s.Action,
-		b2i(s.OwnPosts), b2i(s.Duplicates), b2i(s.Ack), s.Language, millis(s.Vacation), s.ID)
+		duplicates = ?, ack = ?, language = ?, vacation_until = ?, schedule = ?, digest_seq = ? WHERE id = ?`, s.Name, string(s.Mode), string(s.State), s.EachFrom, s.Action,
+		b2i(s.OwnPosts), b2i(s.Duplicates), b2i(s.Ack), s.Language, millis(s.Vacation),
+		s.Schedule.String(), s.DigestSeq, s.ID)
 	return errors.Join(err, ifErr(err == nil && n == 0, ErrNotFound))
 }
 

@@ -22,6 +22,8 @@ func ask(w roster.Waiting) question {
 		return question{"Leave " + w.List.Name() + "?", "Press the button, and " + who + " leaves " + name + ".", "", "Leave"}
 	case "undo":
 		return question{"Come back to " + w.List.Name() + "?", "Press the button, and " + who + " is a member of " + name + " again, as before.", "", "Come back"}
+	case "bounced":
+		return question{"Get mail from " + w.List.Name() + " again?", "Press the button, and " + who + " gets the mail of " + name + " again, from the next post on.", "", "Come back"}
 	case "address":
 		return question{"Change your address?", "Press the button, and " + who + " agrees that the memberships move. Both addresses must agree.", "New address: " + w.Detail, "Change it"}
 	case "forget":
@@ -60,6 +62,8 @@ func outcome(c roster.Confirmed) (title, text string) {
 		return "Not possible", name + " does not take " + who + " as a member. Questions go to " + c.List.Owner().String() + "."
 	case c.Kind == "join", c.Kind == "invite", c.Kind == "undo":
 		return "Welcome", who + " is a member of " + name + "."
+	case c.Kind == "bounced":
+		return "Welcome back", who + " gets the mail of " + name + " again, from the next post on."
 	case c.Kind == "leave" && c.Step == lists.Approve:
 		return "A moderator looks at it", "Thank you. The moderators of " + name + " will take you off."
 	case c.Kind == "leave":
