@@ -48,6 +48,7 @@ var plan = map[string]room{
 	"auth":    {may: []string{"store", "lists", "mail"}, not: inside},
 	"queue":   {may: []string{"task", "store", "mailauth", "lists", "mail"}, not: inside},
 	"roster":  {may: []string{"queue", "auth", "task", "store", "lists", "mail"}, not: inside},
+	"digest":  {may: []string{"queue", "task", "store", "lists", "mail"}, not: inside},
 	"inbound": {may: []string{"roster", "auth", "archive", "queue", "task", "store", "mailauth", "lists", "mail"}, not: inside},
 	"web":     {may: []string{"inbound", "roster", "archive", "auth", "lists", "mail", "golang.org/x/net/html", "net/http"}, not: []string{"database/sql", "listd/store"}},
 	"imap": {may: []string{"inbound", "archive", "auth", "lists", "mail", "github.com/emersion/go-imap/v2"},
@@ -55,7 +56,7 @@ var plan = map[string]room{
 	"smtp": {may: []string{"mail", "github.com/emersion/go-smtp", "github.com/emersion/go-sasl"},
 		not: []string{"os", "os/exec", "net/http", "database/sql", "testing"}},
 	"smtp/sink": {not: []string{"os", "os/exec", "net/http", "database/sql", "testing"}},
-	"cmd/listd": {may: []string{"inbound", "roster", "archive", "auth", "imap", "queue", "task", "store", "mailauth", "smtp", "smtp/sink", "web", "net/http", "config", "lists", "mail",
+	"cmd/listd": {may: []string{"inbound", "roster", "archive", "auth", "imap", "digest", "queue", "task", "store", "mailauth", "smtp", "smtp/sink", "web", "net/http", "config", "lists", "mail",
 		"github.com/spf13/cobra", "github.com/schollz/progressbar/v3", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/term"}, not: program},
 	"bench": {may: []string{"smtp/sink", "smtp", "mail", "github.com/emersion/go-msgauth", "golang.org/x/sync"}, not: program},
 

@@ -109,6 +109,9 @@ func (a *app) importFiles(ctx context.Context, t *site, l lists.List, files []st
 		fmt.Fprintln(a.errs, "taking in the words; a search finds them when that is done")
 		failed = t.follower().CatchUp(ctx, l.ID)
 	}
+	if failed == nil {
+		failed = (&archive.Indexer{DB: t.db, Log: t.log}).Tidy(ctx)
+	}
 	return errors.Join(a.print(objects(all, imported.object), func(w io.Writer) {
 		for _, one := range all {
 			fmt.Fprintf(w, "%s: %s read, %d new, %d there already, %d skipped\n", one.file, count(one.Read, "message", "messages"), one.New, one.Known, one.Skipped)

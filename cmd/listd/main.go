@@ -103,7 +103,7 @@ Then, in the folder of its listd.toml:       listd list create pyug@lists.exampl
 	root.PersistentFlags().StringVar(&a.config, "config", "", "the configuration (default $LISTD_CONFIG, ./listd.toml or /etc/listd/listd.toml)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON for programs")
 	root.AddCommand(a.demoCommand(), a.initCommand(), a.domainCommand(), a.keyCommand(), a.textCommand(), a.userCommand(), a.archiveCommand(), a.serveCommand(), a.listCommand(), a.memberCommand(), a.heldCommand(),
-		a.mailboxCommand(), a.queueCommand(), a.taskCommand(), a.traceCommand())
+		a.mailboxCommand(), a.queueCommand(), a.digestCommand(), a.taskCommand(), a.bounceCommand(), a.traceCommand())
 	for _, c := range root.Commands() {
 		strictArgs(c)
 	}

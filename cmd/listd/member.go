@@ -232,6 +232,7 @@ func (a *app) memberShow() *cobra.Command {
 			return a.with(c.Context(), func(t *site) error {
 				var m lists.Member
 				var agreed []store.Consent
+				var st roster.Standing
 				if err := t.db.View(c.Context(), func(tx *store.Tx) error {
 					agreed = nil
 					l, err := findList(tx, addr)
@@ -244,6 +245,11 @@ func (a *app) memberShow() *cobra.Command {
 					if err != nil {
 						return err
 					}
+					if m.Sub != nil {
+						if st, err = t.books.Standing(tx, l, *m.Sub); err != nil {
+							return err
+						}
+					}
 					all, err := tx.Consents(who)
 					for _, c := range all {
 						if c.List == l.ID {
@@ -254,33 +260,63 @@ func (a *app) memberShow() *cobra.Command {
 				}); err != nil {
 					return err
 				}
-				o := append(memberObject(m), pair{"consents", objects(agreed, consentObject)})
+				o := memberObject(m)
+				if m.Sub != nil {
+					o = append(o, pair{"bounce_score", st.Score}, pair{"bounces", objects(st.History, bounceObject)})
+				}
+				o = append(o, pair{"consents", objects(agreed, consentObject)})
 				return a.print(o, func(w io.Writer) {
-					var rows [][2]string
-					for _, p := range o {
-						if p.key == "consents" {
-							for i, c := range agreed {
-								name := "consent"
-								if i > 0 {
-									name = ""
-								}
-								rows = append(rows, [2]string{name, fmt.Sprintf("%s, %s by %s (%s)", clockTime(c.At), c.Act, c.How, c.Source)})
-							}
-							continue
-						}
-						v := fmt.Sprint(p.value)
-						if p.key == "joined" && m.Sub != nil {
-							v = clockTime(m.Sub.Joined)
-						} else if p.value == nil {
-							v = ""
-						}
-						rows = append(rows, [2]string{p.key, v})
-					}
-					facts(w, rows)
+					facts(w, memberFacts(o, m, agreed, st))
 				})
 			})
 		},
 	}
+}
+
+// memberFacts are a member's for people.
+func memberFacts(o object, m lists.Member, agreed []store.Consent, st roster.Standing) (rows [][2]string) {
+	for _, p := range o {
+		switch {
+		case p.key == "bounces":
+			rows = append(rows, bounceRows(st)...)
+		case p.key == "consents":
+			name := "consent"
+			for _, c := range agreed {
+				rows = append(rows, [2]string{name, fmt.Sprintf("%s, %s by %s (%s)", clockTime(c.At), c.Act, c.How, c.Source)})
+				name = ""
+			}
+		case p.value == nil:
+			rows = append(rows, [2]string{p.key, ""})
+		case p.key == "joined" && m.Sub != nil:
+			rows = append(rows, [2]string{p.key, clockTime(m.Sub.Joined)})
+		default:
+			rows = append(rows, [2]string{p.key, fmt.Sprint(p.value)})
+		}
+	}
+	return rows
+}
+
+func bounceObject(b store.Bounce) object {
+	return object{{"at", jsonTime(b.At)}, {"class", b.Class.String()}, {"permanent", b.Permanent}, {"source", b.Source}, {"state", string(b.State)},
+		{"reply", b.Reply}}
+}
+
+// bounceRows tell people what failed, the newest first, and what has come of it.
+func bounceRows(st roster.Standing) (rows [][2]string) {
+	if st.Stage == lists.Probing {
+		rows = append(rows, [2]string{"probe", "on its way; if it bounces, mail is paused"})
+	}
+	if st.Stage == lists.Paused {
+		rows = append(rows, [2]string{"warnings", fmt.Sprintf("%d sent, next step %s", st.Warned, clockTime(st.Next))})
+	}
+	for i, b := range st.History {
+		name := ""
+		if i == 0 {
+			name = "bounces"
+		}
+		rows = append(rows, [2]string{name, fmt.Sprintf("%s, %s (%s, by %s): %s", clockTime(b.At), b.Class, b.State, b.Source, b.Reply)})
+	}
+	return rows
 }
 
 func consentObject(c store.Consent) object {
@@ -316,13 +352,23 @@ func (a *app) memberLs() *cobra.Command {
 			}
 			return a.with(c.Context(), func(t *site) error {
 				var all []lists.Member
+				var scores map[int64]float64
 				if err := t.db.View(c.Context(), func(tx *store.Tx) (err error) {
-					all, err = roster.AllMembers(tx, addr)
+					if all, err = roster.AllMembers(tx, addr); err != nil {
+						return err
+					}
+					scores, err = roster.Scores(tx, addr)
 					return err
 				}); err != nil {
 					return err
 				}
-				return a.print(objects(all, memberObject), func(w io.Writer) {
+				return a.print(objects(all, func(m lists.Member) object {
+					o := memberObject(m)
+					if m.Sub != nil {
+						o = append(o, pair{"bounce_score", scores[m.Sub.ID]})
+					}
+					return o
+				}), func(w io.Writer) {
 					if len(all) == 0 {
 						fmt.Fprintf(w, "%s has no members yet: `listd member add %s ADDRESS` or `listd member import %s FILE` adds some.\n", addr, addr, addr)
 						return

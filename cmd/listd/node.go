@@ -22,10 +22,13 @@ import (
 
 	"listd/archive"
 	"listd/config"
+	"listd/digest"
 	"listd/inbound"
+	"listd/lists"
 	"listd/queue"
 	"listd/roster"
 	"listd/smtp"
+	"listd/store"
 	"listd/task"
 	"listd/web"
 )
@@ -72,11 +75,16 @@ func newNode(t *site) (*node, error) {
 		Press:  queue.Press{Minter: t.minter, URL: t.cfg.HTTP.URL, Signer: (&signers{db: t.db, log: t.log}).of},
 		Holder: int64(binary.BigEndian.Uint64(holder[:])>>1 | 1),
 		Memory: outMemory(c), Parallel: t.cfg.Delivery.Workers, PerDestination: t.cfg.Delivery.PerDestination}
+	t.books.Owner = t.door.Owner
+	n.worker.Failed = func(tx *store.Tx) error { return errors.Join(t.books.BouncesCame(tx), t.door.ReportsCame(tx)) }
 	sweeper := queue.Sweeper{LogKept: time.Duration(t.cfg.Delivery.LogDays) * 24 * time.Hour}
+	desk := t.desk()
 	n.tasks = &task.Runner{DB: t.db, Log: t.log,
 		Steps: map[string]task.Step{queue.FanOutKind: t.out.FanOut, inbound.ExpireKind: t.door.Expire, queue.SweepKind: sweeper.Sweep,
-			inbound.RuleKind: t.door.CarryOut, roster.VacationKind: t.books.EndVacations, archive.SweepKind: archive.Sweep},
-		Planners: []task.Planner{t.door.Plan, sweeper.Plan, t.books.Plan, archive.PlanSweep}}
+			inbound.RuleKind: t.door.CarryOut, roster.VacationKind: t.books.EndVacations, archive.SweepKind: archive.Sweep, roster.WordsKind: roster.DropWords,
+			roster.BouncesKind: t.books.ReadBounces, roster.BounceRoundKind: t.books.BounceRound, roster.RemedyKind: t.door.Remedy,
+			inbound.ReportKind: t.door.Report, digest.Kind: desk.Step, lists.LastIssueKind: desk.LastStep},
+		Planners: []task.Planner{t.door.Plan, sweeper.Plan, t.books.Plan, archive.PlanSweep, t.books.PlanBounces, t.door.PlanReports, desk.Plan}}
 	if !t.cfg.Postgres() {
 		t.door.Room = roomOn(filepath.Dir(t.cfg.Database))
 	}
