@@ -3,6 +3,7 @@ package archive_test
 import (
 	"bytes"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -268,4 +269,48 @@ func TestSweep(t *testing.T) {
 	if err != nil || len(keys) != 1 || keys[0].Kind != archive.SweepKind || keys[0].Name != "2031-02-03" {
 		t.Errorf("what is planned is %v: %v", keys, err)
 	}
+}
+
+// An issue of a digest that had the post has it no more, and is made anew for who wants it later.
+func TestRemoveFromIssues(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t, filepath.Join(t.TempDir(), "listd.db"))
+	seq, _, _, _ := s.posted(letter{subject: "Out with it"}, "secret\r\n")
+	var issue store.Outgoing
+	s.update(func(tx *store.Tx) error {
+		m, err := tx.AddMessage([]byte("Subject: Digest\r\n"), store.PackBody([]byte("a digest with the secret\r\n")))
+		if err != nil {
+			return err
+		}
+		issue = store.Outgoing{List: s.list.ID, Message: m, Subject: "Digest", GiveUp: tx.Now.Add(time.Hour), FannedTo: -1}
+		if issue.ID, err = tx.AddOutgoing(issue); err != nil {
+			return err
+		}
+		e, err := tx.Edition(s.list.ID, lists.Digest, s.list.Policy.Digest, "en")
+		if err != nil {
+			return err
+		}
+		if e.ID, err = tx.SaveEdition(e); err != nil {
+			return err
+		}
+		return tx.AddIssue(store.Issue{Edition: e.ID, UpTo: seq, Part: 1, Parts: 1, Volume: 1, Number: 1, LastSeq: seq, Posts: 1, Outgoing: issue.ID})
+	})
+	s.settle()
+	s.update(func(tx *store.Tx) error {
+		due, err := archive.Remove(tx, s.list, seq, "")
+		if due != 0 {
+			t.Errorf("%d are due", due)
+		}
+		return err
+	})
+	s.view(func(tx *store.Tx) error {
+		if _, err := tx.Message(issue.Message); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the issue is still there: %v", err)
+		}
+		with, err := tx.IssuesWith(s.list.ID, seq)
+		if len(with) != 0 {
+			t.Errorf("issues %v", with)
+		}
+		return err
+	})
 }

@@ -35,10 +35,23 @@ type Copied struct {
 	Due      bool // it has not reached everybody yet
 }
 
-// CopiesOf are the copies of a post that left. It reads all that is remembered of outgoing mail: it is for what is rare.
+// CopiesOf are the copies of a post that left, in issues of digests, too. It reads all that is remembered of outgoing mail:
+// it is for what is rare.
 func (tx *Tx) CopiesOf(l lists.ID, seq lists.Seq) (out []Copied, err error) {
+	issues, err := tx.IssuesWith(l, seq)
+	if err != nil {
+		return nil, err
+	}
+	args := []any{l, seq}
+	for _, id := range issues {
+		args = append(args, id)
+	}
+	within := ""
+	if len(issues) > 0 {
+		within = ` OR o.id IN ` + placeholders(1, len(issues))
+	}
 	err = tx.each(`SELECT o.id, o.message_id, o.fanned_to >= 0 OR EXISTS (SELECT 1 FROM deliveries d WHERE d.outgoing_id = o.id AND d.state = 'due')
-		FROM outgoing o WHERE o.list_id = ? AND o.seq = ? ORDER BY o.id`, []any{l, seq}, func(scan func(...any) error) error {
+		FROM outgoing o WHERE o.list_id = ? AND (o.seq = ?`+within+`) ORDER BY o.id`, args, func(scan func(...any) error) error {
 		var s Copied
 		err := scan(&s.Outgoing, &s.Message, &s.Due)
 		out = append(out, s)
@@ -47,8 +60,12 @@ func (tx *Tx) CopiesOf(l lists.ID, seq lists.Seq) (out []Copied, err error) {
 	return out, err
 }
 
-// ReplaceOutgoing gives an outgoing another message and Subject.
+// ReplaceOutgoing gives an outgoing another message and Subject. An issue of a digest that it was is made anew when
+// somebody wants it later.
 func (tx *Tx) ReplaceOutgoing(id OutgoingID, message MessageID, subject string) error {
+	if _, err := tx.exec(`DELETE FROM issues WHERE outgoing_id = ?`, id); err != nil {
+		return err
+	}
 	_, err := tx.exec(`UPDATE outgoing SET message_id = ?, subject = ? WHERE id = ?`, message, subject, id)
 	return err
 }

@@ -176,7 +176,7 @@ func (tx *Tx) AddIssue(i Issue) error {
 	return err
 }
 
-// IssuesWith are the outgoings of issues that may hold a post: whoever removes it must look at them.
+// IssuesWith are the outgoings of issues that hold a post.
 func (tx *Tx) IssuesWith(l lists.ID, seq lists.Seq) (out []OutgoingID, err error) {
 	err = tx.each(`SELECT DISTINCT i.outgoing_id FROM issues i JOIN editions e ON e.id = i.edition_id
 		WHERE e.list_id = ? AND i.after_seq < ? AND i.last_seq >= ? ORDER BY i.outgoing_id`, []any{l, seq, seq},

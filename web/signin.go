@@ -51,6 +51,10 @@ func (s *Site) askSignIn(w http.ResponseWriter, r *http.Request) {
 		s.show(w, r, http.StatusBadRequest, "signin.html", "Sign in", signInData{To: to, Address: clipText(typed, 200), Wrong: "This is no e-mail address. One looks like ann@example.org."})
 		return
 	}
+	if s.Books.URL == "" {
+		s.say(w, r, http.StatusServiceUnavailable, "Not yet", "This site does not know its own address, so it can mail no links.", "Whoever runs it sets http.url in listd.toml.")
+		return
+	}
 	if err := s.Books.AskSignIn(r.Context(), address, to, asker(r)); err != nil {
 		s.Log.LogAttrs(r.Context(), slog.LevelError, "ask for a sign-in link", slog.Any("error", err))
 	}
