@@ -52,19 +52,11 @@ running it again. A server may run meanwhile.`,
 		Args:              cobra.MinimumNArgs(2),
 		ValidArgsFunction: a.completeFirst(theLists),
 		RunE: func(c *cobra.Command, args []string) error {
-			addr, err := listArg(args[0])
-			if err != nil {
-				return err
-			}
 			kind, err := formatArg(format)
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(t *site) error {
-				l, err := a.listAt(c.Context(), t, addr)
-				if err != nil {
-					return err
-				}
+			return a.onList(c.Context(), args[0], func(t *site, l lists.List) error {
 				return a.importFiles(c.Context(), t, l, args[1:], archive.ReadOptions{Format: kind, Max: int64(t.cfg.SMTP.MaxMessageSize) * 2,
 					Now: t.db.Now(), Domain: l.Address.Domain})
 			})
@@ -198,15 +190,7 @@ reads it back to the last byte. Posts that no reader sees are not in it.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.complete(false, theLists),
 		RunE: func(c *cobra.Command, args []string) error {
-			addr, err := listArg(args[0])
-			if err != nil {
-				return err
-			}
-			return a.with(c.Context(), func(t *site) error {
-				l, err := a.listAt(c.Context(), t, addr)
-				if err != nil {
-					return err
-				}
+			return a.onList(c.Context(), args[0], func(t *site, l lists.List) error {
 				w := bufio.NewWriterSize(a.out, 1<<20)
 				if err := t.lib.Export(c.Context(), l, archive.NewMboxWriter(w)); err != nil {
 					return err
@@ -230,16 +214,8 @@ date:2026-01..2026-03, before:, after:, has:attachment. Put what has quotes or b
 		Args:              cobra.MinimumNArgs(2),
 		ValidArgsFunction: a.completeFirst(theLists),
 		RunE: func(c *cobra.Command, args []string) error {
-			addr, err := listArg(args[0])
-			if err != nil {
-				return err
-			}
 			q.Text = strings.Join(args[1:], " ")
-			return a.with(c.Context(), func(t *site) error {
-				l, err := a.listAt(c.Context(), t, addr)
-				if err != nil {
-					return err
-				}
+			return a.onList(c.Context(), args[0], func(t *site, l lists.List) error {
 				res, err := t.lib.Whole(l).Search(c.Context(), q, "", limit)
 				if err != nil {
 					return err
@@ -290,19 +266,11 @@ links stay, and lead to a note that it was removed. What members were sent is th
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: a.complete(false, theLists),
 		RunE: func(c *cobra.Command, args []string) error {
-			addr, err := listArg(args[0])
-			if err != nil {
-				return err
-			}
 			n, err := strconv.ParseUint(args[1], 10, 32)
 			if err != nil || n == 0 {
 				return usage("%q is no number of a post: the pages and \"listd archive search\" show them", args[1])
 			}
-			return a.with(c.Context(), func(t *site) error {
-				l, err := a.listAt(c.Context(), t, addr)
-				if err != nil {
-					return err
-				}
+			return a.onList(c.Context(), args[0], func(t *site, l lists.List) error {
 				p, err := t.lib.Whole(l).Post(c.Context(), lists.Seq(n))
 				if err != nil {
 					return fmt.Errorf("%s %d: %w", l.Address, n, err)
@@ -338,15 +306,7 @@ func (a *app) archiveReindex() *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.complete(false, theLists),
 		RunE: func(c *cobra.Command, args []string) error {
-			addr, err := listArg(args[0])
-			if err != nil {
-				return err
-			}
-			return a.with(c.Context(), func(t *site) error {
-				l, err := a.listAt(c.Context(), t, addr)
-				if err != nil {
-					return err
-				}
+			return a.onList(c.Context(), args[0], func(t *site, l lists.List) error {
 				x := archive.Indexer{DB: t.db, Log: t.log}
 				if err := x.Reindex(c.Context(), l); err != nil {
 					return err
@@ -369,19 +329,11 @@ need no file: they have the Message-ID in them.`,
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: a.complete(false, theLists),
 		RunE: func(c *cobra.Command, args []string) error {
-			addr, err := listArg(args[0])
-			if err != nil {
-				return err
-			}
 			content, err := a.readFile(args[1])
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(t *site) error {
-				l, err := a.listAt(c.Context(), t, addr)
-				if err != nil {
-					return err
-				}
+			return a.onList(c.Context(), args[0], func(t *site, l lists.List) error {
 				n, err := a.redirect(c.Context(), t, l, args[1], content)
 				if err != nil {
 					return err

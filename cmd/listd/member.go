@@ -108,6 +108,21 @@ func memberRows(args []string, mode, role string) (rows []lists.Row, err error) 
 	return rows, nil
 }
 
+// onList opens the site and has f work on the list that an argument names.
+func (a *app) onList(ctx context.Context, arg string, f func(t *site, l lists.List) error) error {
+	addr, err := listArg(arg)
+	if err != nil {
+		return err
+	}
+	return a.with(ctx, func(t *site) error {
+		l, err := a.listAt(ctx, t, addr)
+		if err != nil {
+			return err
+		}
+		return f(t, l)
+	})
+}
+
 // listAt is the list at an address.
 func (a *app) listAt(ctx context.Context, t *site, addr mail.Address) (l lists.List, err error) {
 	err = t.db.View(ctx, func(tx *store.Tx) (err error) {
