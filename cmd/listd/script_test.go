@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,7 +106,7 @@ func params(dir string, setup func(*testscript.Env)) testscript.Params {
 }
 
 // relay says how the relay behaves from now on: `relay up`, `relay down`, `relay hang`, or `relay STAGE PATTERN REPLY`
-// for a reply to commands that fit.
+// for a reply to commands that fit; with a number behind, to so many of them and no more.
 func (w *world) relay(ts *testscript.TestScript, neg bool, args []string) {
 	w.unhang()
 	w.mu.Lock()
@@ -117,16 +118,23 @@ func (w *world) relay(ts *testscript.TestScript, neg bool, args []string) {
 		w.fault = func(stage, _ string) sink.Fault { return sink.Fault{Drop: stage == "connect" || stage == "mail"} }
 	case len(args) == 1 && args[0] == "hang":
 		w.fault, w.free = nil, make(chan struct{})
-	case len(args) == 3:
+	case len(args) == 3 || len(args) == 4:
 		p := regexp.MustCompile(args[1])
+		var left atomic.Int64
+		left.Store(1 << 40)
+		if len(args) == 4 {
+			n, err := strconv.ParseInt(args[3], 10, 64)
+			ts.Check(err)
+			left.Store(n)
+		}
 		w.fault = func(stage, arg string) sink.Fault {
-			if stage == args[0] && p.MatchString(arg) {
+			if stage == args[0] && p.MatchString(arg) && left.Add(-1) >= 0 {
 				return sink.Fault{Reply: args[2]}
 			}
 			return sink.Fault{}
 		}
 	default:
-		ts.Fatalf("usage: relay up | down | hang | STAGE PATTERN REPLY")
+		ts.Fatalf("usage: relay up | down | hang | STAGE PATTERN REPLY [NUMBER]")
 	}
 }
 
