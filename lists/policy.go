@@ -63,13 +63,10 @@ type Policy struct {
 	Bounces BouncePolicy
 
 	// Digests.
-	Digest         Schedule
-	DigestPosts    int    // an issue goes out when so many posts wait; 0: by the clock alone
-	DigestSize     int64  // an issue goes out when so many bytes wait, and has no more where it can; 0: by the clock alone
-	DigestVolume   Volume // how often issues are counted from 1 again
-	RoundupLead    time.Duration
-	RoundupSilence Silence
-	Feeds          []string // what a round-up tells of beside posts
+	Digest       Schedule
+	DigestPosts  int    // an issue goes out when so many posts wait; 0: by the clock alone
+	DigestSize   int64  // an issue goes out when so many bytes wait, and has no more where it can; 0: by the clock alone
+	DigestVolume Volume // how often issues are counted from 1 again
 
 	// Archive.
 	Archive          Archive
@@ -178,15 +175,6 @@ const (
 	AddressesShown  ArchiveAddresses = "shown"
 )
 
-// Silence is what becomes of a round-up that no organizer says a word about.
-type Silence string
-
-// What becomes of it.
-const (
-	SilenceSends Silence = "send"
-	SilenceHolds Silence = "hold"
-)
-
 // DefaultPolicy is the policy of a list nobody has set anything for.
 func DefaultPolicy() Policy {
 	return Policy{
@@ -199,7 +187,7 @@ func DefaultPolicy() Policy {
 		NoSubject: Accept, QuotedDigest: Hold,
 		ReplyTo: ReplyPoster, From: FromAsNeeded, Personalize: PersonalFull, ListHeaders: true,
 		Bounces: defaultBounces(),
-		Digest:  defaultSchedule, DigestVolume: VolumeYearly, RoundupLead: 4 * time.Hour, RoundupSilence: SilenceSends,
+		Digest:  defaultSchedule, DigestVolume: VolumeYearly,
 		Archive: ArchivePublic, ArchiveAddresses: AddressesHidden,
 	}
 }

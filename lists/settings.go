@@ -114,11 +114,6 @@ var settings = []setting{
 		func(p *Policy) *int64 { return &p.DigestSize }),
 	choice("digest_volume", "how often the issues of a digest are counted from 1 again", func(p *Policy) *Volume { return &p.DigestVolume },
 		VolumeYearly, VolumeQuarterly, VolumeMonthly, VolumeWeekly, VolumeNever),
-	duration("roundup_lead", "how long before its time the draft of a round-up goes to the organizers",
-		func(p *Policy) *time.Duration { return &p.RoundupLead }),
-	choice("roundup_silence", "what becomes of a round-up that no organizer says a word about",
-		func(p *Policy) *Silence { return &p.RoundupSilence }, SilenceSends, SilenceHolds),
-	feeds("feeds", "the Atom, RSS and iCalendar sources whose news a round-up has", func(p *Policy) *[]string { return &p.Feeds }),
 
 	choice("archive", "who may read the archive", func(p *Policy) *Archive { return &p.Archive },
 		ArchivePublic, ArchiveMembers, ArchiveNone),

@@ -61,9 +61,6 @@ var values = map[string][2]string{
 	"digest_posts":                 {"50", "-1"},
 	"digest_size":                  {"40KiB", "big"},
 	"digest_volume":                {"monthly", "hourly"},
-	"roundup_lead":                 {"6h", "soon"},
-	"roundup_silence":              {"hold", "wait"},
-	"feeds":                        {"https://example.org/feed.xml, http://example.com/cal.ics", "https://example.org:8443/"},
 	"archive":                      {"none", "owners"},
 	"archive_addresses":            {"shown", "some"},
 }

@@ -3,7 +3,6 @@ package lists
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -315,59 +314,6 @@ func addresses(key, help string, limit int, field func(*Policy) *[]mail.Address)
 			}
 			return err
 		}}
-}
-
-// maxFeeds and maxFeed bound the sources of a list, and the address of each in bytes.
-const (
-	maxFeeds = 20
-	maxFeed  = 500
-)
-
-func feeds(key, help string, field func(*Policy) *[]string) setting {
-	return setting{key, help, "http and https addresses, with commas between them",
-		func(p *Policy) string { return strings.Join(*field(p), ", ") },
-		func(p *Policy, v string) error {
-			words, err := items(v, maxFeeds)
-			if err != nil {
-				return err
-			}
-			var out []string
-			for _, w := range words {
-				if err := checkFeed(w); err != nil {
-					return err
-				}
-				if !slices.Contains(out, w) {
-					out = append(out, w)
-				}
-			}
-			*field(p) = out
-			return nil
-		}}
-}
-
-// checkFeed takes the web's own schemes and ports alone: a list's owner must not have the server talk to whatever else
-// listens near it. Where the name leads is checked when it is dialed.
-func checkFeed(s string) error {
-	u, err := url.Parse(s)
-	port := map[string]string{"http": "80", "https": "443"}
-	switch {
-	case err != nil || len(s) > maxFeed || strings.ContainsAny(s, " \t<>\""):
-		return fmt.Errorf("%q is no address such as https://example.org/feed.xml", shortened(s))
-	case port[u.Scheme] == "" || u.Opaque != "" || u.Hostname() == "":
-		return fmt.Errorf("%q: want http:// or https:// and a host", shortened(s))
-	case u.User != nil:
-		return fmt.Errorf("%q: a name or a password would be shown to whoever reads the settings", u.Redacted())
-	case u.Port() != "" && u.Port() != port[u.Scheme]:
-		return fmt.Errorf("%q: only the ports 80 of http and 443 of https are asked", s)
-	}
-	return nil
-}
-
-func shortened(s string) string {
-	if len(s) > 80 {
-		return strings.ToValidUTF8(s[:80], "") + "…"
-	}
-	return s
 }
 
 func bans(key, help string, field func(*Policy) *[]Ban) setting {
