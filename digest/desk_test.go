@@ -198,7 +198,7 @@ func TestSend(t *testing.T) {
 		if err != nil || !strings.Contains(string(m.Body), "Sujets") || mail.Get(m.Head, "Subject") != "dev Digest, Vol 1, Issue 1" {
 			h.Errorf("%v\n%s%s", err, m.Head, m.Body)
 		}
-		if _, err := h.desk.Preview(h.Context(), l.ID, lists.Roundup, time.Time{}); err != ErrNoBuilder {
+		if _, err := h.desk.Preview(h.Context(), l.ID, lists.Each, time.Time{}); err != ErrNoBuilder {
 			h.Error(err)
 		}
 		for _, c := range []struct {

@@ -38,9 +38,9 @@ type Desk struct {
 // Builder makes one part of an issue. It writes no row, and may be called again for the same part.
 type Builder func(ctx context.Context, m Material) (mail.Message, error)
 
-// Builders are those of the modes that hold every post.
+// Builders are those of the modes that collect posts.
 func Builders() map[lists.Mode]Builder {
-	return map[lists.Mode]Builder{lists.Digest: MIME, lists.Plain: Plain, lists.Index: Index}
+	return map[lists.Mode]Builder{lists.Digest: MIME, lists.Plain: Plain, lists.Index: Index, lists.Roundup: Roundup}
 }
 
 // Material is what a part of an issue is made of.

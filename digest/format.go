@@ -36,7 +36,7 @@ func (m Material) draft() mail.Draft {
 	d := mail.Draft{From: mail.Mailbox{Name: lists.WordsOf(l)["title"], Address: l.Request()}, To: []mail.Mailbox{{Address: l.Post()}},
 		Subject: m.subject(), MessageID: m.ID + "@" + m.Hostname, Date: m.At}
 	reply := l.Post()
-	if l.Policy.OwnersOnly() {
+	if l.Policy.OwnersOnly() || m.Mode == lists.Roundup { // an answer to a letter is for those who run the list
 		reply = l.Owner()
 	}
 	d.Fields = []mail.Field{

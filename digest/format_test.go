@@ -100,7 +100,7 @@ func material(posts []mail.Message) Material {
 		At: time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC), Text: text, Hostname: "mx.example.org", URL: "https://lists.example.org"}
 	for i, p := range posts {
 		m.Posts = append(m.Posts, store.Post{Seq: lists.Seq(i + 1), Message: store.MessageID(i), Subject: mail.DecodeWords(mail.Get(p.Head, "Subject")),
-			Author: mail.Author(p.Head).String(), Size: p.Size()})
+			Author: mail.Author(p.Head).String(), Size: p.Size(), Filed: m.At.Add(time.Duration(i-len(posts)) * time.Hour)})
 	}
 	m.Load = func(_ context.Context, p store.Post) (mail.Message, error) { return posts[p.Message], nil }
 	return m
@@ -212,14 +212,18 @@ func TestHeads(t *testing.T) {
 	_, posts := corpus(t)
 	for mode, build := range Builders() {
 		in := material(posts[:3])
-		in.Parts = 2
+		in.Parts, in.Mode = 2, mode
 		m, err := build(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
 		}
+		subject, reply := "dev Digest, Vol 3, Issue 12 (1/2)", "dev@lists.example.org"
+		if mode == lists.Roundup { // a letter, which nobody answers to all
+			subject, reply = "dev: 2031-02-03", "dev-owner@lists.example.org"
+		}
 		for name, want := range map[string]string{
-			"From": "dev <dev-request@lists.example.org>", "To": "dev@lists.example.org", "Reply-To": "dev@lists.example.org",
-			"Subject": "dev Digest, Vol 3, Issue 12 (1/2)", "Auto-Submitted": "auto-generated", "List-Id": "<dev.lists.example.org>",
+			"From": "dev <dev-request@lists.example.org>", "To": "dev@lists.example.org", "Reply-To": reply,
+			"Subject": subject, "Auto-Submitted": "auto-generated", "List-Id": "<dev.lists.example.org>",
 			"List-Unsubscribe": "<mailto:dev-leave@lists.example.org>", "List-Post": "<mailto:dev@lists.example.org>", "Precedence": "",
 			"In-Reply-To": "", "References": "", "MIME-Version": "1.0", "Message-ID": "<d0000000000000001@mx.example.org>", "X-Loop": "dev@lists.example.org",
 			"Date": "Mon, 03 Feb 2031 04:05:06 +0000",

@@ -222,10 +222,10 @@ func cut(tx *store.Tx, l lists.List, mode lists.Mode, after, upTo lists.Seq, fir
 			return nil, err
 		}
 		for _, p := range some {
-			if mode == lists.Index {
+			if mode == lists.Index || mode == lists.Roundup {
 				p.Size = 0 // a line or two
 			}
-			if len(out) == 0 || posts == maxPosts || size+p.Size > most {
+			if len(out) == 0 || posts == maxPosts && mode != lists.Roundup || size+p.Size > most {
 				if first && len(out) == 1 {
 					return out, nil
 				}

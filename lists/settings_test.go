@@ -21,7 +21,7 @@ var values = map[string][2]string{
 	"welcome":                      {"no", "2"},
 	"goodbye":                      {"no", "2"},
 	"roster":                       {"public", "none"},
-	"default_mode":                 {"digest", "roundup"},
+	"default_mode":                 {"roundup", "weekly"},
 	"posting":                      {"anyone", "everyone"},
 	"member_action":                {"hold", "defer"},
 	"nonmember_action":             {"discard", "bounce"},
@@ -216,8 +216,8 @@ func TestWords(t *testing.T) {
 		t.Error(a, err)
 	}
 	var m Mode
-	if err := json.Unmarshal([]byte(`"roundup"`), &m); err == nil {
-		t.Error("a mode nothing delivers is taken")
+	if err := json.Unmarshal([]byte(`"weekly"`), &m); err == nil {
+		t.Error("a mode that is none is taken")
 	}
 	if err := json.Unmarshal([]byte(`"NONE"`), &m); err != nil || m != None {
 		t.Error(m, err)

@@ -62,7 +62,7 @@ const (
 
 // modes are those that something delivers. Who chose another would hear nothing and not know why, so they are
 // refused until it is there.
-var modes = []Mode{Each, Digest, Plain, Index, Announcements, None}
+var modes = []Mode{Each, Digest, Plain, Index, Roundup, Announcements, None}
 
 // String is the mode's word.
 func (m Mode) String() string { return string(m) }

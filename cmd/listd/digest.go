@@ -34,7 +34,7 @@ func digestMode(word string) (lists.Mode, error) {
 	}
 	m := lists.Mode(strings.ToLower(word))
 	if digest.Builders()[m] == nil {
-		return "", usage("%q is no kind of digest: want mime, plain or index", word)
+		return "", usage("%q is no kind of digest: want mime, plain, index or roundup", word)
 	}
 	return m, nil
 }
