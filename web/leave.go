@@ -54,7 +54,7 @@ func (s *Site) leave(w http.ResponseWriter, r *http.Request) {
 		p, err = s.Books.SetByLink(ctx, token, map[string]string{"mode": string(lists.Each)})
 		title, text = "Welcome back", "You get the list's mail again, from the next post on."
 	case "roundup":
-		p, err = s.Books.SetByLink(ctx, token, map[string]string{"mode": string(lists.Roundup)})
+		p, err = s.Books.SetByLink(ctx, token, map[string]string{"mode": string(lists.Roundup), "schedule": "weekly"})
 		title, text = "Once a week from now on", "Instead of each post you get the weekly round-up."
 	case "One-Click", "leave":
 		p, err = s.Books.LeaveByLink(ctx, token, asker(r))
