@@ -6,12 +6,15 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"listd/auth"
 )
 
 // guests counts what comes from each address: an IPv6 home is its /64.
 type guests struct {
-	now  func() time.Time
-	most Limits
+	now     func() time.Time
+	most    Limits
+	guesses auth.Guesses // of passwords
 
 	mu     sync.Mutex
 	began  time.Time // of the window
@@ -24,7 +27,6 @@ type guests struct {
 type spent struct {
 	bytes    int64
 	searches int
-	guesses  int
 }
 
 // maxAddrs bounds the memory; who comes later is not counted.

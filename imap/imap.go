@@ -45,7 +45,8 @@ type Limits struct {
 	ConnectionsPerAddr int  // from one address
 }
 
-// What one address may have within an hour without having signed in, and how many passwords it may guess.
+// What one address may have within an hour without having signed in, and how many passwords it may guess within
+// auth.GuessWindow.
 const (
 	window        = time.Hour
 	guestBytes    = 512 << 20

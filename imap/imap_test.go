@@ -14,6 +14,7 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 
 	"listd/archive"
+	"listd/auth"
 	"listd/lists"
 	"listd/store"
 )
@@ -52,7 +53,7 @@ func TestGuesses(t *testing.T) {
 		_ = w.Close()
 	}
 	h.dial().no("LOGIN ann@example.org "+password, "Too many wrong passwords")
-	h.now.Add(window.Milliseconds())
+	h.now.Add(auth.GuessWindow.Milliseconds())
 	h.dial().ok("LOGIN ann@example.org " + password)
 }
 

@@ -47,8 +47,8 @@ func (s *session) Login(username, password string) error {
 		return errPrivacy
 	}
 	g := s.server.guests
-	if !g.may(s.addr, func(n *spent) bool { return n.guesses < maxGuesses }) {
-		return no(imap.ResponseCodeAuthenticationFailed, "Too many wrong passwords came from your address; try again in an hour")
+	if g.guesses.Blocked(auth.Place(s.addr), maxGuesses, s.server.Now()) {
+		return no(imap.ResponseCodeAuthenticationFailed, "Too many wrong passwords came from your address; try again in ten minutes")
 	}
 	a, err := mail.ParseAddress(username)
 	var u auth.User
@@ -58,7 +58,7 @@ func (s *session) Login(username, password string) error {
 		u, err = s.server.Users.Check(s.ctx, a, password)
 	}
 	if errors.Is(err, auth.ErrUnknown) {
-		g.may(s.addr, func(n *spent) bool { n.guesses++; return true })
+		g.guesses.Miss(auth.Place(s.addr), 1, s.server.Now())
 		return no(imap.ResponseCodeAuthenticationFailed, "Wrong address or password. An app password is wanted: write \"password\" to a list's -request address")
 	}
 	s.reader = archive.Reader{Address: u.Address, User: u.ID}

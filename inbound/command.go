@@ -541,7 +541,7 @@ func (s *session) confirm(c lists.Command) error {
 		s.say(c, "nothing was done")
 		return nil
 	}
-	if s.d.guesses.blocked(source(s.a.env), s.a.now) {
+	if s.d.guesses.Blocked(source(s.a.env), maxGuesses, s.a.now) {
 		s.say(c, "too many tokens that mean nothing came from where you are; try again in ten minutes")
 		return nil
 	}

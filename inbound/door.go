@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"listd/auth"
 	"listd/lists"
 	"listd/mail"
 	"listd/mailauth"
@@ -35,7 +36,7 @@ type Door struct {
 	Chance   func() [8]byte
 	Room     func() error // whether the disk has room for more; nil: always. What it says is for the log
 
-	guesses guesses
+	guesses auth.Guesses
 }
 
 // place is what an address of ours means.
@@ -107,7 +108,7 @@ func (d *Door) Check(ctx context.Context, env mail.Envelope, to mail.Rcpt) error
 	if err := d.room(ctx); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(lists.Routes(to.Local), guessable) && d.guesses.blocked(source(env), d.DB.Now()) {
+	if slices.ContainsFunc(lists.Routes(to.Local), guessable) && d.guesses.Blocked(source(env), maxGuesses, d.DB.Now()) {
 		return errGuessing // before anything is looked up
 	}
 	var p place

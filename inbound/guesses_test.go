@@ -5,8 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
+	"listd/auth"
 	"listd/lists"
 	"listd/mail"
 )
@@ -79,7 +79,7 @@ func TestGuessesByMail(t *testing.T) {
 		if n := query(t, h.raw(), `SELECT COUNT(*) FROM tasks WHERE kind = 'rule'`); n != 1 {
 			t.Errorf("%d rulings are on their way", n)
 		}
-		h.clock.add(guessWindow)
+		h.clock.add(auth.GuessWindow)
 		env := envelope("mallory@m.test", "dev-leave+"+guessed(1)+"@lists.test")
 		env.Peer.IP = netip.AddrFrom4([4]byte{203, 0, 113, 2})
 		h.says(h.offer(env, post("mallory@m.test", "you", "Re: please")), "250")
@@ -137,18 +137,5 @@ func TestSource(t *testing.T) {
 		if got := source(env); got != c.want {
 			t.Errorf("%s, %s: %q, want %q", c.ip, c.from, got, c.want)
 		}
-	}
-}
-
-// TestGuessersBounded: who comes from ever new places fills no memory, and locks nobody out.
-func TestGuessersBounded(t *testing.T) {
-	t.Parallel()
-	var g guesses
-	now := time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
-	for n := range maxGuessers + 1000 {
-		g.miss(fmt.Sprint(n), maxGuesses, now)
-	}
-	if len(g.misses) != maxGuessers || !g.blocked("7", now) || g.blocked("elsewhere", now) || g.blocked("7", now.Add(guessWindow)) {
-		t.Errorf("%d sources", len(g.misses))
 	}
 }

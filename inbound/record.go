@@ -164,7 +164,7 @@ func (d *Door) recordOne(tx *store.Tx, a *arrival, j *job, keep func() (store.Me
 		}
 	}
 	switch {
-	case guessable(j.target) && d.guesses.blocked(source(a.env), a.now):
+	case guessable(j.target) && d.guesses.Blocked(source(a.env), maxGuesses, a.now):
 		in.Outcome, j.note = "discarded", "a token from where many mean nothing" // it came to no RCPT, where it would have been refused
 	case j.target.Kind == lists.ToBounces:
 		in.Outcome, err = "bounce", d.bounce(tx, a, j, keep)

@@ -5,6 +5,7 @@ import (
 	"mime"
 	"net/http"
 
+	"listd/auth"
 	"listd/lists"
 	"listd/roster"
 )
@@ -60,7 +61,7 @@ func (s *Site) leave(w http.ResponseWriter, r *http.Request) {
 		p, err = s.Books.LeaveByLink(ctx, token, asker(r))
 		title, text, more = "You have left", "You get no more mail from the list.", "A goodbye is on its way to you; it carries a link to come back."
 		if errors.Is(err, roster.ErrToken) && what == "One-Click" {
-			s.guesses.miss(addressOf(r), s.Now())
+			s.guesses.Miss(auth.Place(addressOf(r)), 1, s.Now())
 			s.say(w, r, http.StatusOK, "You are not on this list", "There is nothing left to leave.", "")
 			return
 		}

@@ -87,7 +87,7 @@ func (s *Site) noLink(w http.ResponseWriter, r *http.Request, err error) {
 		s.fail(w, r, err)
 		return
 	}
-	s.guesses.miss(addressOf(r), s.Now())
+	s.guesses.Miss(auth.Place(addressOf(r)), 1, s.Now())
 	s.say(w, r, http.StatusNotFound, "This link has done its work", "It was used already, it has expired, or it was cut off on its way to you.", "Ask for another one on the page Sign in.")
 }
 

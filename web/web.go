@@ -34,7 +34,7 @@ type Site struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 
-	guesses   guesses
+	guesses   auth.Guesses
 	counts    counts
 	reading   chan struct{} // pages that are being made
 	downloads chan struct{}
@@ -120,7 +120,7 @@ func (s *Site) say(w http.ResponseWriter, r *http.Request, status int, title, te
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, roster.ErrToken):
-		s.guesses.miss(addressOf(r), s.Now())
+		s.guesses.Miss(auth.Place(addressOf(r)), 1, s.Now())
 		s.say(w, r, http.StatusNotFound, "This link has done its work",
 			"Nothing waits behind this link: it was used already, it has expired, or it was cut off on its way to you.",
 			"If you meant to join or leave a list, write to its address; the mails of the list say how.")
@@ -137,10 +137,13 @@ func (s *Site) logError(r *http.Request, err error) {
 	s.Log.LogAttrs(r.Context(), slog.LevelError, "page", slog.String("path", r.Pattern), slog.Any("error", err))
 }
 
+// maxGuesses is how many links that lead nowhere one place may follow within auth.GuessWindow.
+const maxGuesses = 30
+
 // guarded refuses those who guess: a token is found in a mail, not by trying.
 func (s *Site) guarded(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if wait := s.guesses.blocked(addressOf(r), s.Now()); wait {
+		if wait := s.guesses.Blocked(auth.Place(addressOf(r)), maxGuesses, s.Now()); wait {
 			w.Header().Set("Retry-After", "600")
 			s.say(w, r, http.StatusTooManyRequests, "Please wait", "Too many links from your address did not lead anywhere.", "Try again in ten minutes.")
 			return

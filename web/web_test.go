@@ -3,33 +3,10 @@ package web
 import (
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
 )
-
-func TestGuesses(t *testing.T) {
-	t.Parallel()
-	var g guesses
-	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	home, neighbour, other := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2"), netip.MustParseAddr("192.0.2.1")
-	for range maxGuesses {
-		if g.blocked(home, now) {
-			t.Fatal("blocked too early")
-		}
-		g.miss(home, now)
-	}
-	if !g.blocked(home, now) || !g.blocked(neighbour, now) {
-		t.Error("a home that guesses is not blocked as a whole")
-	}
-	if g.blocked(other, now) {
-		t.Error("another home is blocked with it")
-	}
-	if g.blocked(home, now.Add(guessWindow)) {
-		t.Error("it is blocked for ever")
-	}
-}
 
 func TestAddressOf(t *testing.T) {
 	t.Parallel()
