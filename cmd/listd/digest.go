@@ -107,28 +107,21 @@ func (a *app) digestSend() *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.complete(false, theLists),
 		RunE: func(c *cobra.Command, args []string) error {
-			addr, err := listArg(args[0])
-			if err != nil {
-				return err
-			}
 			var m lists.Mode
 			if mode != "" {
+				var err error
 				if m, err = digestMode(mode); err != nil {
 					return err
 				}
 			}
-			return a.with(c.Context(), func(t *site) error {
-				l, err := a.listAt(c.Context(), t, addr)
-				if err != nil {
-					return err
-				}
+			return a.onList(c.Context(), args[0], func(t *site, l lists.List) error {
 				n, err := t.desk().Send(c.Context(), l.ID, m)
 				if err != nil {
 					return err
 				}
-				return a.print(object{{"list", addr.String()}, {"editions", n}}, func(w io.Writer) {
+				return a.print(object{{"list", l.Address.String()}, {"editions", n}}, func(w io.Writer) {
 					if n == 0 {
-						fmt.Fprintf(w, "Nobody in %s gets issues of this kind; `listd member set %s ADDRESS mode=digest` changes that.\n", addr, addr)
+						fmt.Fprintf(w, "Nobody in %s gets issues of this kind; `listd member set %s ADDRESS mode=digest` changes that.\n", l.Address, l.Address)
 						return
 					}
 					fmt.Fprintf(w, "%d to send; a running server begins within 5 seconds. Where nothing was posted, nothing is sent.\n", n)
@@ -136,7 +129,7 @@ func (a *app) digestSend() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&mode, "mode", mode, "mime, plain or index only")
+	c.Flags().StringVar(&mode, "mode", mode, "mime, plain, index or roundup only")
 	return c
 }
 

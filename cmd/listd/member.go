@@ -39,25 +39,17 @@ Owners and moderators receive posts like everybody else, unless --mode is -.`,
 		Args:              cobra.MinimumNArgs(2),
 		ValidArgsFunction: a.complete(false, theLists),
 		RunE: func(c *cobra.Command, args []string) error {
-			addr, err := listArg(args[0])
-			if err != nil {
-				return err
-			}
 			rows, err := memberRows(args[1:], mode, role)
 			if err != nil {
 				return &usageError{err}
 			}
-			return a.with(c.Context(), func(t *site) error {
-				l, err := a.listAt(c.Context(), t, addr)
-				if err != nil {
-					return err
-				}
+			return a.onList(c.Context(), args[0], func(t *site, l lists.List) error {
 				for i := range rows {
 					if rows[i].Roles.Has(lists.Subscriber) && rows[i].Mode == "" {
 						rows[i].Mode = l.Policy.DefaultMode
 					}
 				}
-				sum, err := t.books.Add(c.Context(), addr, rows, nil)
+				sum, err := t.books.Add(c.Context(), l.Address, rows, nil)
 				if err != nil {
 					return err
 				}
@@ -414,19 +406,11 @@ so that an import that was broken off can be run again.`,
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: a.complete(false, theLists),
 		RunE: func(c *cobra.Command, args []string) error {
-			addr, err := listArg(args[0])
-			if err != nil {
-				return err
-			}
 			content, err := a.readFile(args[1])
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(t *site) error {
-				l, err := a.listAt(c.Context(), t, addr)
-				if err != nil {
-					return err
-				}
+			return a.onList(c.Context(), args[0], func(t *site, l lists.List) error {
 				rows, bad := lists.ReadMembers(bytes.NewReader(content), l.Policy.DefaultMode)
 				if len(bad) > 0 {
 					for _, b := range bad {
@@ -437,7 +421,7 @@ so that an import that was broken off can be run again.`,
 				if len(rows) == 0 {
 					return fmt.Errorf("%s names no members: put an address on each line", args[1])
 				}
-				sum, err := t.books.Add(c.Context(), addr, rows, a.progress(len(rows)))
+				sum, err := t.books.Add(c.Context(), l.Address, rows, a.progress(len(rows)))
 				if err != nil {
 					return fmt.Errorf("%s were added: %w; run the import again to complete it", count(sum.New, "member", "members"), err)
 				}
