@@ -30,11 +30,12 @@ var (
 type vocabulary struct {
 	zipf *rand.Zipf
 	*rand.Rand
+	last *[100]string // Message-IDs of the letters of late
 }
 
 func newVocabulary(seed uint64) vocabulary {
 	r := rand.New(rand.NewPCG(seed, 1))
-	return vocabulary{rand.NewZipf(r, 1.07, 3, 60_000), r}
+	return vocabulary{rand.NewZipf(r, 1.07, 3, 60_000), r, new([100]string)}
 }
 
 func nthWord(i int) string {
@@ -68,11 +69,15 @@ func (v vocabulary) text(n int, prefix string) string {
 }
 
 // letter is a mail of about 4 KiB as lists have them: with the head of one that has come over two servers, an answer that
-// quotes a third.
+// quotes a third; two in three answer one of the last hundred, the others one that is not there.
 func (v vocabulary) letter(n int, at time.Time) mail.Message {
 	author := v.IntN(500)
 	subject := strings.Join(strings.Fields(v.text(40, "")), " ")
 	date, id, answers := at.Format(time.RFC1123Z), fmt.Sprintf("%016x.%d@example.com", v.Uint64(), n), fmt.Sprintf("%016x@example.com", v.Uint64())
+	if known := v.last[v.IntN(len(v.last))]; known != "" && v.IntN(3) > 0 {
+		answers = known
+	}
+	v.last[n%len(v.last)] = id
 	head := fmt.Sprintf("Received: from mx%d.example.com (mx.example.com [192.0.2.%d]) by lists.example.org with ESMTPS id %016x\r\n"+
 		"\tfor <dev@lists.example.org>; %s\r\n", v.IntN(9), v.IntN(250), v.Uint64(), date) +
 		fmt.Sprintf("Received: from localhost by mx.example.com with ESMTPSA id %016x; %s\r\n", v.Uint64(), date) +
@@ -162,7 +167,7 @@ func used() time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// size is the size of a database in bytes: without the pages that are free.
+// size is the size of a database in bytes, the pages that are free too.
 func (d *desk) size(url string) (n int64) {
 	if *benchPG {
 		return 1
@@ -181,6 +186,7 @@ func (d *desk) size(url string) (n int64) {
 		d.Fatal(err)
 	}
 	defer rows.Close()
+	d.Logf("free: %d bytes", free)
 	for rows.Next() {
 		var name string
 		var size, unused int64

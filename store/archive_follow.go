@@ -84,7 +84,7 @@ func (tx *Tx) Heads(l lists.ID, after lists.Seq, limit int, f func(p Post, head 
 		p := Post{List: l}
 		var date, removed int64
 		var head []byte
-		if err := scan(&p.Seq, &p.MsgID, &p.Subject, &date, &p.Hidden, &removed, &head); err != nil {
+		if err := scan(&p.Seq, &p.MsgID, &p.Subject, &date, &p.Hidden, &removed, (*packedHead)(&head)); err != nil {
 			return err
 		}
 		p.Date, p.Removed = fromMillis(date), fromMillis(removed)

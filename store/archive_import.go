@@ -22,7 +22,7 @@ func (tx *Tx) Unread(l lists.ID, after lists.Seq, limit int, f func(msgid string
 		FROM posts p WHERE p.list_id = ? AND p.seq > ? ORDER BY p.seq LIMIT ?`, []any{l, after, limit}, func(scan func(...any) error) error {
 		var msgid string
 		var head []byte
-		if err := scan(&msgid, &head); err != nil {
+		if err := scan(&msgid, (*packedHead)(&head)); err != nil {
 			return err
 		}
 		n++
@@ -52,8 +52,9 @@ func (tx *Tx) AddMessages(all []NewMessage) ([]MessageID, error) {
 		var args []any
 		size, n := 0, start
 		for ; n < len(all) && len(args) < maxValues && size < maxBytes; n++ {
-			args = append(args, ids[all[n].Body.Hash], all[n].Head)
-			size += len(all[n].Head)
+			head := packHead(all[n].Head)
+			args = append(args, ids[all[n].Body.Hash], head)
+			size += len(head)
 		}
 		err := tx.each(`INSERT INTO messages (body_id, head) VALUES `+placeholders(n-start, 2)+` RETURNING id`, args,
 			func(scan func(...any) error) error {

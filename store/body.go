@@ -31,7 +31,7 @@ type chunk struct {
 
 // One encoder and one decoder serve the process; EncodeAll and DecodeAll are safe for concurrent use.
 var (
-	encoder = must(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(chunkSize)))
+	encoder = must(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(chunkSize)))
 	decoder = must(zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(2*chunkSize)))
 )
 
@@ -62,7 +62,7 @@ func (tx *Tx) AddMessage(head []byte, b Body) (MessageID, error) {
 		return 0, fmt.Errorf("store body: %w", err)
 	}
 	var id MessageID
-	err = tx.get(`INSERT INTO messages (body_id, head) VALUES (?, ?) RETURNING id`, []any{body, head}, &id)
+	err = tx.get(`INSERT INTO messages (body_id, head) VALUES (?, ?) RETURNING id`, []any{body, packHead(head)}, &id)
 	return id, err
 }
 
@@ -92,7 +92,7 @@ func (tx *Tx) Message(id MessageID) (mail.Message, error) {
 	var body, size, packed int64
 	var first []byte
 	err := tx.get(`SELECT m.head, b.id, b.size, b.packed, b.data FROM messages m JOIN bodies b ON b.id = m.body_id
-		WHERE m.id = ?`, []any{id}, &m.Head, &body, &size, &packed, &first)
+		WHERE m.id = ?`, []any{id}, (*packedHead)(&m.Head), &body, &size, &packed, &first)
 	if err != nil {
 		return m, fmt.Errorf("message %d: %w", id, err)
 	}
@@ -205,9 +205,17 @@ func b2i(b bool) int64 {
 	return 0
 }
 
-// MessageSize is the size of a stored message in bytes, without reading its body.
-func (tx *Tx) MessageSize(id MessageID) (size int64, err error) {
-	err = tx.get(`SELECT LENGTH(m.head) + 2 + b.size FROM messages m JOIN bodies b ON b.id = m.body_id WHERE m.id = ?`,
-		[]any{id}, &size)
-	return size, err
+// MessageSize is the size of a stored message in bytes, without reading it.
+func (tx *Tx) MessageSize(id MessageID) (int64, error) {
+	var start []byte
+	var head, body int64
+	err := tx.get(`SELECT SUBSTR(m.head, 1, ?), LENGTH(m.head), b.size FROM messages m JOIN bodies b ON b.id = m.body_id WHERE m.id = ?`,
+		[]any{headStart, id}, &start, &head, &body)
+	if err != nil {
+		return 0, err
+	}
+	if head, err = headSize(start, head); err != nil {
+		return 0, fmt.Errorf("message %d: %w", id, err)
+	}
+	return head + 2 + body, nil
 }

@@ -57,7 +57,7 @@ func (tx *Tx) HeadsOf(l lists.ID, seqs []lists.Seq, f func(seq lists.Seq, head [
 		AND p.seq IN `+placeholders(1, len(seqs)), args, func(scan func(...any) error) error {
 		var seq lists.Seq
 		var head []byte
-		if err := scan(&seq, &head); err != nil {
+		if err := scan(&seq, (*packedHead)(&head)); err != nil {
 			return err
 		}
 		f(seq, head)

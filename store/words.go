@@ -310,7 +310,7 @@ func (tx *Tx) MessageStart(id MessageID) (m mail.Message, err error) {
 	var size, packed int64
 	var first []byte
 	if err = tx.get(`SELECT m.head, b.size, b.packed, b.data FROM messages m JOIN bodies b ON b.id = m.body_id WHERE m.id = ?`,
-		[]any{id}, &m.Head, &size, &packed, &first); err == nil {
+		[]any{id}, (*packedHead)(&m.Head), &size, &packed, &first); err == nil {
 		m.Body, err = unpack(make([]byte, 0, min(size, chunkSize)), packed != 0, first)
 	}
 	if err != nil {

@@ -34,6 +34,7 @@ func Run(t *testing.T, open Open) {
 		{"Roles", testRoles},
 		{"OptedOut", testOptedOut},
 		{"Bodies", testBodies},
+		{"Heads", testHeads},
 		{"SharedBody", testSharedBody},
 		{"OrphanedBody", testOrphanedBody},
 		{"SweepMessages", testSweepMessages},
