@@ -109,11 +109,14 @@ func facts(r mailauth.Results) string {
 		}
 		return word + " " + property + "=" + domain
 	}
-	from := "smtp.mailfrom"
-	if r.SPF.Helo {
-		from = "smtp.helo"
+	var out []string
+	if r.SPF.Result != "" {
+		from := "smtp.mailfrom"
+		if r.SPF.Helo {
+			from = "smtp.helo"
+		}
+		out = append(out, about("spf="+string(r.SPF.Result), from, r.SPF.Domain))
 	}
-	out := []string{about("spf="+string(r.SPF.Result), from, r.SPF.Domain)}
 	for _, s := range r.DKIM {
 		out = append(out, about("dkim="+string(s.Result), "header.d", s.Domain))
 	}

@@ -24,7 +24,7 @@ func (r Results) Field(hostname string) []byte {
 		f.property("header.a", s.Algorithm)
 		f.property("header.b", s.tag) // RFC 6008
 	}
-	if len(r.DKIM) == 0 && r.SPF.Result != "" {
+	if len(r.DKIM) == 0 && (r.SPF.Result != "" || r.DMARC.Result != "") {
 		f.method("dkim", None, "")
 	}
 	if m := r.DMARC; m.Result != "" {

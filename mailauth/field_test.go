@@ -62,7 +62,7 @@ func TestFieldEscapes(t *testing.T) {
 		"a signature": {mailauth.Results{DKIM: []mailauth.Signature{{Result: mailauth.PermError, Algorithm: "x; dmarc=pass", Reason: "no"}}},
 			"Authentication-Results: a.example;\r\n\tdkim=permerror reason=\"no\" header.a=\"x; dmarc=pass\"\r\n"},
 		"testing": {mailauth.Results{DMARC: mailauth.DMARC{Result: mailauth.Fail, Author: "b.example", Domain: "b.example", Published: mailauth.Quarantine, Testing: true}},
-			"Authentication-Results: a.example;\r\n\tdmarc=fail (p=QUARANTINE t=y) header.from=b.example\r\n"},
+			"Authentication-Results: a.example;\r\n\tdkim=none;\r\n\tdmarc=fail (p=QUARANTINE t=y) header.from=b.example\r\n"},
 	} {
 		if got := string(c.r.Field("a.example")); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

@@ -12,8 +12,12 @@ import (
 )
 
 // checkSPF is RFC 7208's check_host. The null reverse-path has the sender postmaster at the domain of HELO (section
-// 2.4); a domain that is none, such as an address literal, has no result (section 4.3).
+// 2.4); a domain that is none, such as an address literal, has no result (section 4.3). Of mail that was fetched, which no
+// peer has brought, nothing can be said.
 func checkSPF(ctx context.Context, d *dns, env mail.Envelope) SPF {
+	if !env.Peer.IP.IsValid() {
+		return SPF{}
+	}
 	s := SPF{Result: None, Domain: env.From.Domain}
 	local := env.From.Local
 	if env.From.IsZero() {
@@ -25,7 +29,7 @@ func checkSPF(ctx context.Context, d *dns, env mail.Envelope) SPF {
 		}
 		s.Domain = a.Domain
 	}
-	if !env.Peer.IP.IsValid() || strings.HasPrefix(s.Domain, "[") || !strings.Contains(s.Domain, ".") {
+	if strings.HasPrefix(s.Domain, "[") || !strings.Contains(s.Domain, ".") {
 		return s
 	}
 	if local == "" || strings.Contains(local, "@") {
