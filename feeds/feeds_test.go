@@ -1,0 +1,109 @@
+package feeds_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"listd/feeds"
+)
+
+const (
+	blog = `<?xml version="1.0" encoding="UTF-8"?><rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/" xmlns:atom="http://www.w3.org/2005/Atom">
+<channel><title>Our blog</title><atom:link href="https://blog.example.org/feed/" rel="self" type="application/rss+xml"/><link>https://blog.example.org</link>
+<item><title>Tea &amp; <![CDATA[code]]></title><link>https://blog.example.org/tea</link><pubDate>Mon, 03 Mar 2031 10:00:00 +0000</pubDate>
+<guid isPermaLink="false">https://blog.example.org/?p=7</guid><description><![CDATA[<p>How to <b>brew</b>.</p><script>alert(1)</script>]]></description>
+<content:encoded><![CDATA[<p>All of it</p>]]></content:encoded></item>
+<item><title>Old</title><link>https://blog.example.org/old</link><pubDate>Mon, 03 Mar 2025 10:00:00 +0000</pubDate></item></channel></rss>`
+	commits = `<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom" xmlns:media="http://search.yahoo.com/mrss/"><id>tag:code.example.org</id>
+<link type="text/html" rel="alternate" href="https://code.example.org/x/commits"/><link type="application/atom+xml" rel="self" href="https://code.example.org/x/commits.atom"/>
+<title>Recent Commits to x</title><updated>2031-03-04T10:00:00Z</updated>
+<entry><id>tag:code.example.org:Commit/1</id><link type="text/html" rel="alternate" href="https://code.example.org/x/1"/><title>
+        Fix the thing
+    </title><updated>2031-03-04T10:00:00Z</updated><author><name>ann</name><uri>https://code.example.org/ann</uri></author><content type="html">&lt;pre&gt;Fix the thing&lt;/pre&gt;</content></entry></feed>`
+	podcast = `<rss version="2.0" xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd"><channel><title>Talks</title><link>https://talks.example.org</link>
+<image><title>Logo</title><url>https://talks.example.org/x.png</url><link>https://other.example.org</link></image>
+<item><title>Episode 1</title><enclosure url="https://talks.example.org/1.mp3" length="1" type="audio/mpeg"/><guid>https://talks.example.org/1</guid><pubDate>Tue, 04 Mar 2031 10:00:00 GMT</pubDate></item></channel></rss>`
+	rdf = `<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/">
+<channel rdf:about="https://news.example.org"><title>News</title><link>https://news.example.org</link></channel>
+<item rdf:about="https://news.example.org/1"><title>One</title><link>https://news.example.org/1</link><dc:date>2031-03-04T10:00:00+01:00</dc:date><description>Text</description></item></rdf:RDF>`
+	meetings = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:7@example.org\r\nDTSTART:20310311T183000Z\r\nSUMMARY:Meeting\r\nURL:https://meet.example.org/7\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+)
+
+var from = time.Date(2031, 3, 1, 0, 0, 0, 0, time.UTC)
+
+// told is a feed in lines.
+func told(f feeds.Feed) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s <%s>\n", f.Title, f.URL)
+	for _, i := range f.Items {
+		fmt.Fprintf(&b, "%s | %s | %s | %s | %s | %s | %t\n", i.At.UTC().Format("Jan02 15:04"), i.ID, i.Title, i.URL, i.Summary, i.Audio, i.Event != nil)
+	}
+	return b.String()
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ text, want string }{
+		"a blog":    {blog, "Our blog <https://blog.example.org>\nMar03 10:00 | https://blog.example.org/?p=7 | Tea & code | https://blog.example.org/tea | How to brew . |  | false\n"},
+		"commits":   {commits, "Recent Commits to x <https://code.example.org/x/commits>\nMar04 10:00 | tag:code.example.org:Commit/1 | Fix the thing | https://code.example.org/x/1 | Fix the thing |  | false\n"},
+		"a podcast": {podcast, "Talks <https://talks.example.org>\nMar04 10:00 | https://talks.example.org/1 | Episode 1 | https://talks.example.org/1 |  | https://talks.example.org/1.mp3 | false\n"},
+		"RSS 1.0":   {rdf, "News <https://news.example.org>\nMar04 09:00 | https://news.example.org/1 | One | https://news.example.org/1 | Text |  | false\n"},
+		"meetings":  {meetings, " <>\nMar11 18:30 | 7@example.org | Meeting | https://meet.example.org/7 |  |  | true\n"},
+		"Latin-1": {"<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><rss><channel><title>Caf\xe9</title><item><title>x</title></item></channel></rss>",
+			"Café <>\nJan01 00:00 | x | x |  |  |  | false\n"},
+		"broken behind an item": {`<rss><channel><title>t</title><item><title>x</title></item><item><title>y</tit`, "t <>\nJan01 00:00 | x | x |  |  |  | false\n"},
+		"addresses that are none": {`<rss><channel><title>t</title><link>javascript:alert(1)</link><item><title>x</title><link>data:text/html,x</link><enclosure type="audio/mp3" url="file:///etc/passwd"/></item></channel></rss>`,
+			"t <>\nJan01 00:00 | x | x |  |  |  | false\n"},
+		"control characters": {"<feed><title>a\u2028b\tc</title><entry><id>1\n2</id><title>x\ry</title></entry></feed>", "a b c <>\nJan01 00:00 | 1 2 | x y |  |  |  | false\n"},
+		"nothing":            {`<rss><channel><title>t</title></channel></rss>`, "t <>\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, err := feeds.Read([]byte(c.text), from, from.AddDate(0, 1, 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := told(f); got != c.want {
+				t.Errorf("got\n%swant\n%s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestReadNot(t *testing.T) {
+	t.Parallel()
+	bomb := `<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">` + strings.Repeat(`<!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">`, 10) + `]><x><title>&b;</title></x>`
+	for name, text := range map[string]string{
+		"nothing": "", "a page": "<html><body><p>No</p></body></html>", "JSON": `{"version": "https://jsonfeed.org/version/1.1"}`,
+		"deep": "<rss>" + strings.Repeat("<a>", 100_000), "a bomb": bomb, "noise": "\x00\xff\xfe",
+	} {
+		if _, err := feeds.Read([]byte(text), from, from.AddDate(0, 1, 0)); !errors.Is(err, feeds.ErrNoFeed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	for _, s := range []string{blog, commits, podcast, rdf, meetings, "<feed><entry><title>&lt;b"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		feed, err := feeds.Read(b, from, from.AddDate(0, 1, 0))
+		if err != nil && !errors.Is(err, feeds.ErrNoFeed) {
+			t.Error(err)
+		}
+		for _, i := range feed.Items {
+			for _, s := range []string{i.Title, i.Summary, i.URL, i.Audio} {
+				if strings.ContainsAny(s, "\x00\r\n\x7f") || len(s) > 6000 {
+					t.Errorf("%q", s)
+				}
+			}
+			if i.URL != "" && !strings.HasPrefix(i.URL, "http://") && !strings.HasPrefix(i.URL, "https://") {
+				t.Errorf("%q", i.URL)
+			}
+		}
+	})
+}
