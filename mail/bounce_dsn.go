@@ -64,7 +64,7 @@ func (g *statusGroup) field(name string) *string {
 	switch name {
 	case "original-recipient":
 		return &g.original
-	case "final-recipient":
+	case "final-recipient", "recipient": // QUIRK: drafts of RFC 1894 had the latter
 		return &g.final
 	case "x-actual-recipient":
 		return &g.actual
@@ -210,6 +210,10 @@ func (n *notice) statusFailure(a Address, g statusGroup, own *words) Failure {
 		diagnostic = oneLine(g.extra, 2*maxWhy)
 	}
 	f := failure(a, statusCode(g.status), diagnostic)
+	if f.Class == Unknown && diagnostic == "" { // QUIRK: "Status: 550 user unknown", "5.0.0 (user unknown)"
+		f.Code, _ = findCodes(g.status)
+		f.Permanent, f.Class = Classify(f.Code, f.Status, g.status)
+	}
 	if f.Class == Unknown || genericStatus(f.Status) || diagnostic == "" {
 		if why := own.reason(a); why != "" {
 			g := failure(a, f.Status, why)

@@ -317,7 +317,7 @@ func (w *words) reason(a Address) string {
 	}
 	best, rank := "", 0
 	for _, i := range w.about[a.Key()] {
-		for _, t := range []string{w.paragraph(i), w.below(i, a)} {
+		for _, t := range []string{w.paragraph(i), w.below(i, a), w.above(i)} {
 			if t == "" {
 				continue
 			}
@@ -383,6 +383,16 @@ func (w *words) below(i int, a Address) string {
 		}
 	}
 	return ""
+}
+
+// above is the line before line i, where an address stands alone at its paragraph's end: Notes says the reason first.
+func (w *words) above(i int) string {
+	l := w.lines[i]
+	if i == 0 || len(l.spots) != 1 || !l.leads() || strings.Trim(l.text[l.spots[0].end:], " \t>") != "" || len(w.lines[i-1].spots) > 0 ||
+		i+1 < len(w.lines) && w.lines[i+1].low != "" {
+		return ""
+	}
+	return w.lines[i-1].text
 }
 
 // shared is what the report says of all its addresses: the first paragraph with a reply in it that tells something,

@@ -88,8 +88,8 @@ func TestReadReportCorpus(t *testing.T) {
 			}
 		}
 	}
-	if bounces < 150 || others < 60 {
-		t.Errorf("the corpus has %d bounces and %d others, want 150 and 60", bounces, others)
+	if bounces < 300 || others < 70 {
+		t.Errorf("the corpus has %d bounces and %d others, want 300 and 70", bounces, others)
 	}
 }
 

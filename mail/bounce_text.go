@@ -165,7 +165,7 @@ func readLines(n *notice, text string) *words {
 		raw, rest, _ = strings.Cut(rest, "\n")
 		raw = strings.TrimRight(raw, " \t\r\u00a0")
 		l := line{text: raw, low: folded(raw[:min(len(raw), 4000)]), at: all.Len()}
-		if endOfOwn(l, rest) {
+		if endOfOwn(l, rest) && !(all.Len() == 0 && leadIn(rest)) {
 			w.takeReturned(text[at:])
 			break
 		}
@@ -201,6 +201,27 @@ func endOfOwn(l line, rest string) bool {
 		if strings.HasPrefix(l.low, m) && len(l.text) > 0 && l.text[0]|0x20 == m[0] {
 			next, _, _ := strings.Cut(rest, "\n")
 			return strings.HasPrefix(next, " ") || strings.HasPrefix(next, "\t") || fieldName([]byte(next)) != ""
+		}
+	}
+	return false
+}
+
+// leadIn reports whether a few fields of the message, with which a report begins, are followed by what the report says.
+func leadIn(rest string) bool {
+	for range 8 {
+		var next string
+		next, rest, _ = strings.Cut(rest, "\n")
+		if next = strings.TrimSpace(next); next == "" {
+			next, _, _ = strings.Cut(strings.TrimLeft(rest, " \t\r\n"), "\n")
+			said := false
+			openers.each(folded(next[:min(len(next), 300)]), func(id, _, _ int) bool {
+				said = said || id == openFail || id == openInline
+				return !said
+			})
+			return said
+		}
+		if fieldName([]byte(next)) == "" {
+			return false
 		}
 	}
 	return false
@@ -298,7 +319,7 @@ func (n *notice) readWords(w *words) (Report, bool) {
 	r := Report{Kind: Bounce}
 	set := newFailureSet(&r)
 	for _, a := range w.failing(trust) {
-		if f := w.failure(a); f.Class != Unknown || trust == 2 || !n.person {
+		if f := w.failure(a); f.Class != Unknown || f.Code != 0 || trust == 2 || n.nullPath {
 			set.add(f)
 		}
 	}
