@@ -23,6 +23,7 @@ type Config struct {
 	SMTP     SMTP     `toml:"smtp"`
 	Delivery Delivery `toml:"delivery"`
 	DNS      DNS      `toml:"dns"`
+	Feeds    Feeds    `toml:"feeds"`
 	HTTP     HTTP     `toml:"http"`
 	IMAP     IMAP     `toml:"imap"`
 	TLS      TLS      `toml:"tls"`
@@ -64,6 +65,11 @@ type Delivery struct {
 // DNS is whom to ask for MX and address records.
 type DNS struct {
 	Resolver string `toml:"resolver"` // host:port; "": the system's
+}
+
+// Feeds is how feeds and calendars are fetched for round-ups.
+type Feeds struct {
+	AllowPrivate bool `toml:"allow_private"` // from loopback, link-local and private addresses, and any port, too
 }
 
 // HTTP is the door of the web pages: confirming, leaving and moderating by a link.

@@ -33,6 +33,7 @@ type Desk struct {
 	URL      string                 // of the web pages, without a final slash; empty: there are none
 	Chance   func() [8]byte         // for IDs and boundaries
 	Builders map[lists.Mode]Builder // nil: Builders()
+	Fetcher  Fetcher                // of feeds; nil: none are fetched
 }
 
 // Builder makes one part of an issue. It writes no row, and may be called again for the same part.
@@ -60,6 +61,14 @@ type Material struct {
 	URL         string       // of the pages, without a final slash; empty: there are none
 	Posts       []store.Post // by number
 	Load        func(context.Context, store.Post) (mail.Message, error)
+
+	// What a round-up has beside its posts.
+	Since    time.Time // when the last issue was made, or would have been; zero: when the first post came
+	Named    []string  // new members who agreed to be named
+	Sources  []Source  // the list's feeds
+	Template string    // in place of the built-in one; empty: that
+	Changes  Changes
+	Numbered bool // with the numbers of topics
 }
 
 // Kind is the kind of the task that sends the issues of a list, a mode and a schedule.

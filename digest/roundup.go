@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"listd/letter"
 	"listd/lists"
@@ -21,99 +19,118 @@ import (
 const (
 	roundThreads    = 8
 	roundUnanswered = 6
-	roundExcerpt    = 280      // characters of a post
-	roundRead       = 16 << 10 // bytes of a post's text that are looked at for them
+	roundEvents     = 8
+	roundLinks      = 8
+	roundLines      = 2         // best lines of a thread
+	roundExcerpt    = 280       // characters of a post
+	roundRead       = 16 << 10  // bytes of a post's text that are looked at
+	roundPosts      = 1000      // posts whose texts are
+	roundCalendar   = 256 << 10 // bytes of a calendar in a post that are looked at
+	roundCalendars  = 4 << 20   // of all
+	roundAhead      = 35 * 24 * time.Hour
 )
 
-// topic is a thread as a round-up sees it: its posts of the time, and who wrote them.
-type topic struct {
-	posts  []store.Post
-	people int
-}
-
-// topicsOf are the threads of some posts, those with most people first, then with most posts, then the latest. Posts that
-// their authors keep out of archives are none of it.
-func topicsOf(posts []store.Post) []topic {
-	at := map[store.ThreadID]int{}
-	var out []topic
-	for _, p := range posts {
-		if p.Hidden {
-			continue
-		}
-		i, known := at[p.Thread]
-		if !known || p.Thread == 0 {
-			i = len(out)
-			at[p.Thread] = i
-			out = append(out, topic{})
-		}
-		out[i].posts = append(out[i].posts, p)
-	}
-	for i := range out {
-		out[i].people = people(out[i].posts)
-	}
-	slices.SortStableFunc(out, func(a, b topic) int {
-		return cmp.Or(-cmp.Compare(a.people, b.people), -cmp.Compare(len(a.posts), len(b.posts)), -cmp.Compare(a.posts[0].Seq, b.posts[0].Seq))
-	})
-	return out
-}
-
-// people is how many have written some posts.
-func people(posts []store.Post) int {
-	who := map[string]bool{}
-	for _, p := range posts {
-		who[strings.ToLower(p.Author)] = true
-	}
-	return len(who)
+// Changes are what an organizer wants of a round-up before it goes out. Drop and First name topics by their numbers: what
+// is dropped is not told of, what is first comes first under its heading, in the order given.
+type Changes struct {
+	Intro string // Markdown
+	Drop  []int
+	First []int
 }
 
 // Roundup makes the newsletter of an issue's posts, as HTML and as text.
 func Roundup(ctx context.Context, m Material) (mail.Message, error) {
-	w := roundWordsOf(m.Language)
-	topics := topicsOf(m.Posts)
-	data := letter.Roundup{Title: lists.WordsOf(m.List)["title"], Period: m.period(), Language: m.Language,
-		Figures: m.figures(w, topics),
-		Words:   letter.RoundupWords{Announcements: w.announcements, Threads: w.threads, Unanswered: w.unanswered, Archive: w.archive},
-		Footer:  letter.Markdown(fmt.Sprintf(w.footer, m.List.Address, "mailto:"+m.List.Help().String(), "mailto:"+m.List.Leave().String()))}
-	if m.archived() {
-		data.Archive = m.archive()
-	}
-	var cards []letter.Card
-	for _, t := range topics {
-		first := t.posts[0]
-		lines, err := m.lines(ctx, first)
-		if err != nil {
-			return mail.Message{}, err
-		}
-		question := first.Parent == 0 && len(t.posts) == 1 && (strings.Contains(lines, "?") || strings.HasSuffix(strings.TrimSpace(first.Subject), "?"))
-		switch {
-		case question && m.List.Policy.Kind != lists.Announcement && len(data.Unanswered) < roundUnanswered:
-			data.Unanswered = append(data.Unanswered, letter.Link{Title: m.title(first), URL: m.threadLink(first), Meta: m.author(first)})
-		case len(cards) < roundThreads:
-			cards = append(cards, letter.Card{Title: m.title(first), Meta: w.meta(len(t.posts), t.people, m.author(first)), Body: verbatim(lines),
-				URL: m.threadLink(first), Link: w.read})
-		}
-		if len(cards) == roundThreads && len(data.Unanswered) == roundUnanswered {
-			break
-		}
-	}
-	if m.List.Policy.Kind == lists.Announcement {
-		data.Announcements = cards
-	} else {
-		data.Threads = cards
-	}
-	data.Preheader = m.preheader(topics)
-	return m.write(data)
-}
-
-// write is the mail of a round-up.
-func (m Material) write(data letter.Roundup) (mail.Message, error) {
-	t, err := letter.BuiltIn("roundup")
+	data, err := m.roundup(ctx)
 	if err != nil {
 		return mail.Message{}, err
 	}
-	parts, err := letter.Render(t, data)
+	return m.write(data)
+}
+
+// Topics are the first posts of a round-up's topics in the order of their numbers, which begin at 1: those that are told of
+// as they are printed, whatever m.Changes wants of them, then the others.
+func (m Material) Topics(ctx context.Context) ([]lists.Seq, error) {
+	_, topics, err := m.topicsRead(ctx)
+	var out []lists.Seq
+	for _, t := range topics {
+		out = append(out, t.posts[0].Seq)
+	}
+	return out, err
+}
+
+// topicsRead are the topics with their numbers, and what was read for them.
+func (m Material) topicsRead(ctx context.Context) (readings, []topic, error) {
+	topics := topicsOf(m.Posts)
+	texts, err := m.read(ctx, topics)
 	if err != nil {
-		return mail.Message{}, fmt.Errorf("round-up: %w", err)
+		return nil, nil, err
+	}
+	return texts, numbered(topics, m.List.Policy.Kind, texts), nil
+}
+
+// roundup is what a round-up tells.
+func (m Material) roundup(ctx context.Context) (letter.Roundup, error) {
+	texts, topics, err := m.topicsRead(ctx)
+	if err != nil {
+		return letter.Roundup{}, err
+	}
+	w := roundWordsOf(m.Language)
+	told := m.Changes.apply(topics)
+	data := letter.Roundup{Title: lists.WordsOf(m.List)["title"], Period: m.period(), Language: m.Language, Intro: letter.Markdown(m.Changes.Intro),
+		Words: w.RoundupWords, Preheader: m.preheader(told), Members: w.list(m.Named), Links: m.links(w, told, texts),
+		Figures: m.figures(w, topics), Days: m.days(w),
+		Footer: letter.Markdown(fmt.Sprintf(w.footer, m.List.Address, "mailto:"+m.List.Help().String(), "mailto:"+m.List.Leave().String()))}
+	if m.archived() {
+		data.Archive = m.archive()
+	}
+	for _, t := range told {
+		switch {
+		case t.kind == asked && len(data.Unanswered) < roundUnanswered:
+			first := t.posts[0]
+			data.Unanswered = append(data.Unanswered, letter.Link{Title: m.topicTitle(t), URL: m.threadLink(first), Meta: fmt.Sprintf(w.one, m.author(first))})
+		case t.kind == announced && len(data.Announcements) < roundThreads:
+			data.Announcements = append(data.Announcements, m.card(w, t, texts))
+		case t.kind == talked && len(data.Threads) < roundThreads:
+			data.Threads = append(data.Threads, m.card(w, t, texts))
+		}
+	}
+	events, places := m.elsewhere(w)
+	data.Places = places
+	data.Events = m.events(w, append(m.calendars(told, texts), events...))
+	return data, nil
+}
+
+// topicTitle is a topic's Subject, in a draft with its number.
+func (m Material) topicTitle(t topic) string {
+	if m.Numbered {
+		return fmt.Sprintf("%d. %s", t.number, m.title(t.posts[0]))
+	}
+	return m.title(t.posts[0])
+}
+
+// card is a topic with what it begins with and its best lines.
+func (m Material) card(w roundWords, t topic, texts readings) letter.Card {
+	first := t.posts[0]
+	c := letter.Card{Title: m.topicTitle(t), Meta: w.meta(len(t.posts), t.people, m.author(first)), Body: verbatim(excerpt(texts[first.Seq].text)),
+		URL: m.threadLink(first), Link: w.read}
+	for _, l := range bestLines(t, texts) {
+		c.Body += "\n\n> "
+		if !m.List.Policy.Anonymous {
+			c.Body += verbatim(m.author(l.post)) + ": "
+		}
+		c.Body += verbatim(l.text)
+	}
+	return c
+}
+
+// write is the mail of a round-up, which has no more HTML than mail programs show.
+func (m Material) write(data letter.Roundup) (mail.Message, error) {
+	parts, err := m.render(data)
+	for err == nil && len(parts.HTML) > letter.MaxHTML && shorten(&data) {
+		parts, err = m.render(data)
+	}
+	if err != nil {
+		return mail.Message{}, err
 	}
 	d := m.draft()
 	d.Subject, d.Text, d.HTML = parts.Subject, parts.Text, parts.HTML
@@ -124,6 +141,75 @@ func (m Material) write(data letter.Roundup) (mail.Message, error) {
 		d.Attachments = append(d.Attachments, mail.Attachment{Type: p.Type, CID: p.CID, Body: p.Data})
 	}
 	return mail.Compose(d, m.ID), nil
+}
+
+// RoundupText is the name of the text that a list may have in place of the round-up's template.
+const RoundupText = "roundup"
+
+// BuiltInText is the round-up's template as listd brings it.
+func BuiltInText() (string, error) {
+	t, err := letter.BuiltIn(RoundupText)
+	return t.Text, err
+}
+
+// CheckText says what is wrong with a text that is to take the place of the round-up's template, or nil.
+func CheckText(text string) error {
+	shape, err := letter.Shape(RoundupText)
+	if err != nil {
+		return err
+	}
+	return letter.Check(text, shape)
+}
+
+// render renders with the list's own template. It was right when it was saved; where it is no more, the built-in one serves:
+// readers shall not miss a round-up over it.
+func (m Material) render(data letter.Roundup) (letter.Parts, error) {
+	if m.Template != "" {
+		if parts, err := letter.Render(letter.Template{Name: RoundupText, Text: m.Template}, data); err == nil {
+			return parts, nil
+		}
+	}
+	t, err := letter.BuiltIn(RoundupText)
+	if err != nil {
+		return letter.Parts{}, err
+	}
+	parts, err := letter.Render(t, data)
+	if err != nil {
+		return letter.Parts{}, fmt.Errorf("round-up: %w", err)
+	}
+	return parts, nil
+}
+
+// shorten takes something out of a round-up that is too long, what is missed least first; false if nothing is left that
+// could be.
+func shorten(data *letter.Roundup) bool {
+	switch n := len(data.Places); {
+	case n > 0:
+		data.Places = data.Places[:n-1]
+	case len(data.Links) > 0:
+		data.Links = nil
+	case len(data.Members) > 0:
+		data.Members = ""
+	case len(data.Unanswered) > 0:
+		data.Unanswered = data.Unanswered[:len(data.Unanswered)-1]
+	case len(data.Threads) > 0:
+		data.Threads = data.Threads[:len(data.Threads)-1]
+	case len(data.Events) > 0:
+		data.Events = data.Events[:len(data.Events)-1]
+	case len(data.Announcements) > 0:
+		data.Announcements = data.Announcements[:len(data.Announcements)-1]
+	default:
+		return false
+	}
+	return true
+}
+
+// since is when the time of a round-up begins: at the last one, or at its first post if that is older.
+func (m Material) since() time.Time {
+	if first := m.Posts[0].Filed; m.Since.IsZero() || first.Before(m.Since) {
+		return first
+	}
+	return m.Since
 }
 
 // period is when the first and the last of the posts came, in the edition's time.
@@ -139,6 +225,41 @@ func (m Material) period() string {
 func (m Material) figures(w roundWords, topics []topic) letter.Figures {
 	return letter.Figures{{Value: fmt.Sprint(len(m.Posts)), Label: w.posts}, {Value: fmt.Sprint(len(topics)), Label: w.conversations},
 		{Value: fmt.Sprint(people(m.Posts)), Label: w.people}}
+}
+
+// maxDays is how many bars the posts of days have at most; beyond, each is a week.
+const maxDays = 14
+
+// days are the posts of each day, or week; none if all are of one.
+func (m Material) days(w roundWords) letter.Bars {
+	zone := m.Schedule.Zone()
+	midnight := func(t time.Time) time.Time {
+		y, mo, d := t.In(zone).Date()
+		return time.Date(y, mo, d, 0, 0, 0, 0, time.UTC) // a day has 24 hours there
+	}
+	first, last := midnight(m.Posts[0].Filed), midnight(m.Posts[len(m.Posts)-1].Filed)
+	width, caption := 24*time.Hour, w.byDay
+	if last.Sub(first) >= maxDays*width {
+		width, caption = 7*24*time.Hour, w.byWeek
+	}
+	n := int(last.Sub(first)/width) + 1
+	if n < 2 || n > 4*maxDays {
+		return letter.Bars{}
+	}
+	out := letter.Bars{Caption: caption, Bars: make([]letter.Bar, n)}
+	for i := range out.Bars {
+		if at := first.Add(time.Duration(i) * width); width > 24*time.Hour {
+			out.Bars[i].Label = at.Format(time.DateOnly)
+		} else {
+			out.Bars[i].Label = w.weekday(at) + at.Format(" 2")
+		}
+	}
+	for _, p := range m.Posts {
+		if i := int(midnight(p.Filed).Sub(first) / width); i >= 0 && i < n { // clocks may have gone back
+			out.Bars[i].Value++
+		}
+	}
+	return out
 }
 
 // preheader is what mail programs show beside the Subject: what the busiest threads are about.
@@ -158,46 +279,7 @@ func (m Material) threadLink(p store.Post) string {
 	return m.archive() + fmt.Sprintf("t/%d/", p.Seq)
 }
 
-// lines are what a post's author asks, or begins with: own words, no quotes and no signature.
-func (m Material) lines(ctx context.Context, p store.Post) (string, error) {
-	raw, err := m.Load(ctx, p)
-	if err != nil {
-		return "", err
-	}
-	return excerpt(mail.OwnWords(mail.ReadBody(raw, roundRead).Text)), nil
-}
-
-// excerpt is the first question of a text with what leads to it, or else its beginning, cut at the end of a sentence or a
-// word.
-func excerpt(text string) string {
-	text = oneLine(text, roundRead)
-	if at := strings.Index(text, "? "); at >= 0 {
-		begin := strings.LastIndexAny(text[:at], ".!") + 1
-		if s := strings.TrimSpace(text[begin : at+1]); utf8.RuneCountInString(s) <= roundExcerpt && begin > roundExcerpt {
-			return s
-		}
-	}
-	if utf8.RuneCountInString(text) <= roundExcerpt {
-		return text
-	}
-	cut := string([]rune(text)[:roundExcerpt])
-	if at := strings.LastIndexAny(cut, ".!?"); at > len(cut)/2 {
-		return cut[:at+1]
-	}
-	if at := strings.LastIndexByte(cut, ' '); at > 0 {
-		cut = cut[:at]
-	}
-	return cut + " …"
-}
-
-// verbatim is a member's text as Markdown that says nothing but it (CommonMark section 2.4).
-func verbatim(text string) letter.Markdown {
-	var b strings.Builder
-	for _, r := range text {
-		if r < utf8.RuneSelf && strings.ContainsRune("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", r) {
-			b.WriteByte('\\')
-		}
-		b.WriteRune(r)
-	}
-	return letter.Markdown(b.String())
+// byBegin orders events.
+func byBegin(a, b mail.Event) int {
+	return cmp.Or(a.Begin.Compare(b.Begin), strings.Compare(a.Summary, b.Summary))
 }

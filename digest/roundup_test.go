@@ -11,14 +11,14 @@ import (
 	"listd/store"
 )
 
-// week is a Material of posts: thread, parent, author, subject and text of each, in a line.
+// week is a Material of posts: thread, parent, author, subject and text of each, in a line; in a text / ends a line, and § is a slash.
 func week(lines ...string) Material {
 	var posts []mail.Message
 	var rows []store.Post
 	for i, line := range lines {
 		f := strings.SplitN(line, "|", 5)
 		posts = append(posts, mail.Message{Head: []byte("From: " + f[2] + " <" + f[2] + "@example.org>\r\nSubject: " + f[3] + "\r\n"),
-			Body: []byte(strings.ReplaceAll(f[4], "/", "\r\n") + "\r\n")})
+			Body: []byte(strings.NewReplacer("/", "\r\n", "§", "/").Replace(f[4]) + "\r\n")})
 		var thread store.ThreadID
 		var parent lists.Seq
 		_, _ = fmt.Sscan(f[0]+" "+f[1], &thread, &parent)

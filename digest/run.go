@@ -182,13 +182,16 @@ func (k *Desk) proceed(tx *store.Tx, l lists.List, t turn, j *job, made []store.
 	}
 	j.issue.Parts, j.issue.LastSeq = j.parts, last
 	j.m = Material{List: l, Mode: t.mode, Schedule: t.schedule, Language: j.edition.Language, Volume: j.issue.Volume, Number: j.issue.Number,
-		Part: j.issue.Part, Parts: j.parts, First: first, At: at.At, Hostname: k.Hostname, URL: k.URL, Load: k.load}
+		Part: j.issue.Part, Parts: j.parts, First: first, At: at.At, Hostname: k.Hostname, URL: k.URL}
 	if j.m.Posts, err = tx.DigestPosts(l.ID, from, last, 1<<20); err != nil {
 		return err
 	}
 	j.issue.Posts = len(j.m.Posts)
-	j.m.Text, err = noticeText(tx, l.ID, "digest", j.edition.Language)
-	return err
+	j.m.Load = (&ahead{db: k.DB, posts: j.m.Posts}).load
+	if j.m.Text, err = tx.NoticeText(l.ID, "digest", j.edition.Language); err != nil {
+		return err
+	}
+	return j.m.gather(tx, j.edition.Issued)
 }
 
 // priority of issues: they wait for posts, not posts for them.
@@ -292,23 +295,48 @@ func (k *Desk) add(tx *store.Tx, m Material, out mail.Message, body store.Body) 
 		Priority: priority, Trace: m.ID, Subject: m.subject()}, queue.Audience{})
 }
 
-// load reads a post's message.
-func (k *Desk) load(ctx context.Context, p store.Post) (m mail.Message, err error) {
-	err = k.DB.View(ctx, func(tx *store.Tx) (err error) { m, err = tx.Message(p.Message); return err })
-	return m, err
+// ahead loads posts that are asked for in their order, several in one View.
+type ahead struct {
+	db    *store.DB
+	posts []store.Post
+	have  map[lists.Seq]mail.Message
 }
 
-// noticeText is a notice as a list has it, else the site, else listd itself; in each the best of the languages.
-func noticeText(tx *store.Tx, l lists.ID, name, language string) (string, error) {
-	for _, of := range []lists.ID{l, 0} {
-		for _, lang := range lists.NoticeLanguages(language) {
-			text, err := tx.Text(of, name, lang)
-			if !errors.Is(err, store.ErrNotFound) {
-				return text, err
+// How much is loaded at once: so many posts, and no more bytes beyond the first.
+const aheadPosts, aheadBytes = 64, 1 << 20
+
+// load reads a post's message.
+func (a *ahead) load(ctx context.Context, p store.Post) (mail.Message, error) {
+	if m, ok := a.have[p.Seq]; ok {
+		delete(a.have, p.Seq)
+		return m, nil
+	}
+	some := []store.Post{p}
+	at, _ := slices.BinarySearchFunc(a.posts, p.Seq, func(q store.Post, seq lists.Seq) int { return cmp.Compare(q.Seq, seq) })
+	var bytes int64
+	for _, q := range a.posts[min(at+1, len(a.posts)):] {
+		if bytes += q.Size; len(some) == aheadPosts || bytes > aheadBytes {
+			break
+		}
+		some = append(some, q)
+	}
+	var first mail.Message
+	err := a.db.View(ctx, func(tx *store.Tx) error {
+		a.have = map[lists.Seq]mail.Message{}
+		for i, q := range some {
+			m, err := tx.Message(q.Message)
+			switch {
+			case i == 0 && err != nil:
+				return err
+			case i == 0:
+				first = m
+			case err == nil: // else who asks for it will hear
+				a.have[q.Seq] = m
 			}
 		}
-	}
-	return lists.NoticeText(name, language)
+		return nil
+	})
+	return first, err
 }
 
 // Preview is the mail that a list's own edition in a mode would be now, its first part if there are several: with the

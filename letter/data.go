@@ -5,25 +5,40 @@ import (
 	"strings"
 )
 
-// Roundup is the data of the template "roundup": what happened on a list in a while, told as a newsletter.
+// Roundup is the data of the template "roundup": what happened on a list in a while, told as a newsletter. What is empty
+// has no heading either.
 type Roundup struct {
 	Title, Period       string // of the list; "23 to 29 March 2026"
 	Preheader, Language string
 	Intro               Markdown // by a person
-	Figures             Figures
 	Announcements       []Card
+	Events              []Link // to come, by their beginning
 	Threads             []Card
 	Unanswered          []Link
-	Archive             string // a URL
+	Members             string // the names of new ones who agreed to be named
+	Links               []Link // that were shared
+	Figures             Figures
+	Days                Bars    // posts of each
+	Places              []Place // other places of the group's
+	Archive             string  // a URL
 	Words               RoundupWords
 	Footer              Markdown // why one gets this, and how to stop it
 }
 
 // RoundupWords are the headings of a Roundup in its language.
-type RoundupWords struct{ Announcements, Threads, Unanswered, Archive string }
+type RoundupWords struct {
+	Announcements, Events, Threads, Unanswered, Members, Links, Numbers, Places string
+	Listen, Archive                                                             string
+}
 
-// Link is a thing to read in a line of a list.
-type Link struct{ Title, URL, Meta string }
+// Link is a thing to read in a line of a list. All but Title may be empty; Audio is the URL of what can be listened to.
+type Link struct{ Title, URL, Meta, Audio string }
+
+// Place is another place of a group's, as its blog, and what was new there.
+type Place struct {
+	Title, URL string
+	Items      []Link
+}
 
 // Report is the data of the template "report": numbers for who runs a list.
 type Report struct {
@@ -56,9 +71,12 @@ func Shape(name string) (any, error) {
 	card := []Card{{Title: "A thread", Meta: "3 posts", Body: "What it says.", URL: "https://lists.example.org/1", Link: "Read"}}
 	switch name {
 	case "roundup":
-		return Roundup{Title: "A list", Period: "a week", Preheader: "What is new", Language: "en", Intro: "Hello.", Figures: Figures{{Value: "3", Label: "posts"}},
-			Announcements: card, Threads: card, Unanswered: []Link{{"A question", "https://lists.example.org/2", "no answer yet"}},
-			Archive: "https://lists.example.org/", Words: RoundupWords{"Announcements", "Threads", "Without an answer", "Read more"}, Footer: "Why."}, nil
+		link := []Link{{Title: "A thing to read", URL: "https://lists.example.org/2", Meta: "by somebody", Audio: "https://lists.example.org/2.ogg"}}
+		return Roundup{Title: "A list", Period: "a week", Preheader: "What is new", Language: "en", Intro: "Hello.", Announcements: card, Events: link,
+			Threads: card, Unanswered: link, Members: "Ann and Ben", Links: link, Figures: Figures{{Value: "3", Label: "posts"}},
+			Days: Bars{Caption: "Posts", Bars: []Bar{{"Monday", 3}}}, Places: []Place{{"A blog", "https://blog.example.org/", link}},
+			Archive: "https://lists.example.org/", Words: RoundupWords{"Announcements", "Events", "Threads", "Without an answer", "New", "Links", "Numbers",
+				"Elsewhere", "Listen", "Read more"}, Footer: "Why."}, nil
 	case "report":
 		return Report{Title: "A list", Period: "a month", Preheader: "Its numbers", Language: "en", Intro: "Hello.", Figures: Figures{{Value: "3", Label: "posts"}},
 			Sections: []ReportSection{{"Posts", "Each week:", []Block{Numbers{Head: []string{"Week", "Posts"}, Rows: [][]string{{"1", "3"}}}}}}, Footer: "Why."}, nil

@@ -149,7 +149,7 @@ func TestLimit(t *testing.T) {
 		cards = append(cards, letter.Card{Title: "A thread", Meta: "3 posts", Body: "What it says.", URL: "https://lists.example.org/1"})
 	}
 	data := roundup()
-	data.Threads = cards
+	data.Threads, data.Events, data.Members, data.Links, data.Figures, data.Days, data.Places = cards, nil, "", nil, nil, letter.Bars{}, nil
 	tmpl, err := letter.BuiltIn("roundup")
 	if err != nil {
 		t.Fatal(err)

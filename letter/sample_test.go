@@ -36,11 +36,22 @@ func roundup() letter.Roundup {
 			{Title: "Room for the summer party", Meta: "5 posts by 5 people, begun by dave", URL: "https://lists.example.org/pyug/405", Body: "The garden behind the library is free on *20 June*."},
 		},
 		Unanswered: []letter.Link{
-			{"Does anybody run Python on a bicycle computer?", "https://lists.example.org/pyug/403", "by erin, on Tuesday"},
-			{"Charset of old mbox files", "https://lists.example.org/pyug/409", "by frank, on Saturday"},
+			{Title: "Does anybody run Python on a bicycle computer?", URL: "https://lists.example.org/pyug/403", Meta: "by erin, on Tuesday"},
+			{Title: "Charset of old mbox files", Meta: "by frank, on Saturday"},
+		},
+		Events: []letter.Link{
+			{Title: "Monthly meeting", URL: "https://pyug.example.org/meeting", Meta: "Thu 2026-04-02 19:00, Library, room 2"},
+			{Title: "Summer party", Meta: "Sat 2026-06-20"},
+		},
+		Members: "Grace, Heidi and Ivan",
+		Links:   []letter.Link{{Title: "packaging.python.org/en/latest", URL: "https://packaging.python.org/en/latest/", Meta: "bob, carol"}},
+		Days:    letter.Bars{Caption: "Posts by day", Bars: []letter.Bar{{"Mon", 3}, {"Tue", 9}, {"Wed", 7}, {"Thu", 6}, {"Fri", 5}, {"Sat", 0}, {"Sun", 4}}},
+		Places: []letter.Place{
+			{Title: "Blog", URL: "https://pyug.example.org/blog", Items: []letter.Link{{Title: "What we learnt in March", URL: "https://pyug.example.org/blog/7", Meta: "Wed 2026-03-25"}}},
+			{Title: "Podcast", Items: []letter.Link{{Title: "Episode 12: wheels", URL: "https://pod.example.org/12", Meta: "Fri 2026-03-27", Audio: "https://pod.example.org/12.mp3"}}},
 		},
 		Archive: "https://lists.example.org/pyug/archive/2026/13",
-		Words:   letter.RoundupWords{"Announcements", "What we talked about", "Still without an answer", "Read it all in the archive"},
+		Words:   letter.RoundupWords{"Announcements", "What is coming up", "What we talked about", "Still without an answer", "New among us", "Links", "This week in numbers", "Elsewhere", "listen", "Read it all in the archive"},
 		Footer: "You get this round-up once a week because you are a member of pyug@lists.example.org. " +
 			"[Change what you get](https://lists.example.org/pyug/options) or [leave the list](https://lists.example.org/pyug/leave).",
 	}

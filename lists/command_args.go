@@ -211,6 +211,7 @@ func setKeys() []setKey {
 		{"own-posts own_posts myposts", "own_posts", yesValue},
 		{"ack", "ack", yesValue},
 		{"duplicates", "duplicates", yesValue},
+		{"named", "named", yesValue},
 		{"name", "name", nameValue},
 		{"language lang", "language", languageValue},
 		{"address email", "address", addressValue},

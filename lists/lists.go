@@ -62,6 +62,7 @@ type Subscription struct {
 	Duplicates bool
 	Ack        bool
 	Language   string
+	Named      bool      // a round-up may name them as a new member
 	Vacation   time.Time // paused by the member until then; zero if not
 	Posts      int       // accepted posts so far, for first_posts_moderated
 	Joined     time.Time

@@ -75,6 +75,7 @@ var memberSettings = []memberSetting{
 			s.Language = v
 			return nil
 		}},
+	memberYesNo("named", "whether a round-up may name the member among the new ones", func(s *Subscription) *bool { return &s.Named }),
 	{"name", "the member's name", fmt.Sprintf("text, at most %d bytes", maxNameBytes),
 		func(s *Subscription) string { return s.Name },
 		func(s *Subscription, v string) error {

@@ -67,6 +67,9 @@ type Policy struct {
 	DigestPosts  int    // an issue goes out when so many posts wait; 0: by the clock alone
 	DigestSize   int64  // an issue goes out when so many bytes wait, and has no more where it can; 0: by the clock alone
 	DigestVolume Volume // how often issues are counted from 1 again
+	Feeds        []Feed // of which round-ups tell
+	Report       ReportEvery
+	ReportTo     ReportTo
 
 	// Archive.
 	Archive          Archive
@@ -175,6 +178,47 @@ const (
 	AddressesShown  ArchiveAddresses = "shown"
 )
 
+// ReportEvery is how often a report of a list's numbers goes out.
+type ReportEvery string
+
+// How often: never, for each week from Monday, for each month. Their days are UTC's.
+const (
+	ReportNone    ReportEvery = "none"
+	ReportWeekly  ReportEvery = "weekly"
+	ReportMonthly ReportEvery = "monthly"
+)
+
+// ReportTo is who gets the report.
+type ReportTo string
+
+// Who gets it: the owners, or all members who get any mail of the list, with no number that is about a few.
+const (
+	ReportOwners  ReportTo = "owners"
+	ReportMembers ReportTo = "members"
+)
+
+// Begin is the first instant of the week or month that a time is in, the zero Time of ReportNone.
+func (r ReportEvery) Begin(t time.Time) time.Time {
+	y, m, d := t.UTC().Date()
+	switch r {
+	case ReportWeekly:
+		d -= (int(t.UTC().Weekday()) + 6) % 7
+	case ReportMonthly:
+		d = 1
+	default:
+		return time.Time{}
+	}
+	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+}
+
+// End is the first instant behind a week or month that begins then.
+func (r ReportEvery) End(begin time.Time) time.Time {
+	if r == ReportWeekly {
+		return begin.AddDate(0, 0, 7)
+	}
+	return begin.AddDate(0, 1, 0)
+}
+
 // DefaultPolicy is the policy of a list nobody has set anything for.
 func DefaultPolicy() Policy {
 	return Policy{
@@ -187,7 +231,7 @@ func DefaultPolicy() Policy {
 		NoSubject: Accept, QuotedDigest: Hold,
 		ReplyTo: ReplyPoster, From: FromAsNeeded, Personalize: PersonalFull, ListHeaders: true,
 		Bounces: defaultBounces(),
-		Digest:  defaultSchedule, DigestVolume: VolumeYearly,
+		Digest:  defaultSchedule, DigestVolume: VolumeYearly, Report: ReportNone, ReportTo: ReportOwners,
 		Archive: ArchivePublic, ArchiveAddresses: AddressesHidden,
 	}
 }

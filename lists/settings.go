@@ -114,6 +114,10 @@ var settings = []setting{
 		func(p *Policy) *int64 { return &p.DigestSize }),
 	choice("digest_volume", "how often the issues of a digest are counted from 1 again", func(p *Policy) *Volume { return &p.DigestVolume },
 		VolumeYearly, VolumeQuarterly, VolumeMonthly, VolumeWeekly, VolumeNever),
+	choice("report", "how often a report of the list's numbers goes out", func(p *Policy) *ReportEvery { return &p.Report },
+		ReportNone, ReportWeekly, ReportMonthly),
+	choice("report_to", "who gets the report", func(p *Policy) *ReportTo { return &p.ReportTo }, ReportOwners, ReportMembers),
+	feedList("feeds", "other places of the group's, of which the round-up tells", func(p *Policy) *[]Feed { return &p.Feeds }),
 
 	choice("archive", "who may read the archive", func(p *Policy) *Archive { return &p.Archive },
 		ArchivePublic, ArchiveMembers, ArchiveNone),

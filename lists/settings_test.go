@@ -61,6 +61,9 @@ var values = map[string][2]string{
 	"digest_posts":                 {"50", "-1"},
 	"digest_size":                  {"40KiB", "big"},
 	"digest_volume":                {"monthly", "hourly"},
+	"report":                       {"monthly", "daily"},
+	"report_to":                    {"members", "all"},
+	"feeds":                        {"https://example.org/a?b=c, Our blog=https://blog.example.org/atom.xml", "ftp://example.org/x"},
 	"archive":                      {"none", "owners"},
 	"archive_addresses":            {"shown", "some"},
 }

@@ -2,7 +2,6 @@ package roster
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"maps"
 
@@ -89,7 +88,7 @@ func fill(tx *store.Tx, l lists.List, n Notice) (subject, text string, err error
 	for i, one := range all {
 		words := lists.WordsOf(l)
 		maps.Copy(words, one.Words)
-		raw, err := noticeText(tx, l.ID, one.Name, n.Language)
+		raw, err := tx.NoticeText(l.ID, one.Name, n.Language)
 		if err != nil {
 			return "", "", err
 		}
@@ -114,17 +113,4 @@ func (n Notice) silent() bool {
 		}
 	}
 	return true
-}
-
-// noticeText is a notice as a list has it, else the site, else listd itself; in each the best of the languages.
-func noticeText(tx *store.Tx, l lists.ID, name, language string) (string, error) {
-	for _, of := range []lists.ID{l, 0} {
-		for _, lang := range lists.NoticeLanguages(language) {
-			text, err := tx.Text(of, name, lang)
-			if !errors.Is(err, store.ErrNotFound) {
-				return text, err
-			}
-		}
-	}
-	return lists.NoticeText(name, language)
 }

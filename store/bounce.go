@@ -71,6 +71,9 @@ func (tx *Tx) AddBounce(b Bounce) (bool, error) {
 	n, err := tx.exec(`INSERT INTO bounces (subscription_id, outgoing_id, destination, class, permanent, proven, source, reply, at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, b.Subscription, b.Outgoing, b.Destination, b.Class.String(),
 		b2i(b.Permanent), b2i(b.Proven), b.Source, b.Reply, tx.Now.UnixMilli())
+	if err == nil && n > 0 {
+		err = tx.tallyBounce(b.Subscription, b.Destination)
+	}
 	return n > 0, err
 }
 
@@ -82,11 +85,15 @@ func (tx *Tx) addFailures(batch []Settled) error {
 		if s.State != Failed {
 			continue
 		}
-		if _, err := tx.exec(`INSERT INTO bounces (subscription_id, outgoing_id, destination, class, permanent, proven, source, reply, at)
+		n, err := tx.exec(`INSERT INTO bounces (subscription_id, outgoing_id, destination, class, permanent, proven, source, reply, at)
 			SELECT s.id, d.outgoing_id, s.domain, CAST(? AS TEXT), `+big+`, 1, 'smtp', d.code || ' ' || d.reply, `+big+`
 			FROM deliveries d JOIN subscriptions s ON s.id = d.subscription_id AND s.address = d.rcpt
 			WHERE d.id = ? AND d.claim = ? AND d.state = 'failed' ON CONFLICT DO NOTHING`,
-			s.Class.String(), b2i(s.Permanent), tx.Now.UnixMilli(), int64(s.ID), s.Claim); err != nil {
+			s.Class.String(), b2i(s.Permanent), tx.Now.UnixMilli(), int64(s.ID), s.Claim)
+		if err == nil && n > 0 {
+			err = tx.tallyFailure(s.ID)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -209,4 +216,13 @@ func (tx *Tx) ScoresDue(limit int) (out []int64, err error) {
 			return err
 		})
 	return out, err
+}
+
+// DropDeliveriesTo gives up what of its list has not yet left for a subscription: what a fan-out that is under way would
+// add is the caller's to prevent. Uses deliveries' UNIQUE (outgoing_id, rcpt), since only few ask for a subscription's.
+func (tx *Tx) DropDeliveriesTo(s lists.Subscription) error {
+	_, err := tx.exec(`UPDATE deliveries SET state = 'dropped', holder = 0, claim = claim + 1, settled_at = ?
+		WHERE outgoing_id IN (SELECT id FROM outgoing WHERE list_id = ?) AND rcpt = ? AND state = 'due' AND subscription_id = ?`,
+		tx.Now.UnixMilli(), s.List, s.Address.String(), s.ID)
+	return err
 }

@@ -161,6 +161,28 @@ func (tx *Tx) Text(l lists.ID, name, language string) (text string, err error) {
 	return text, err
 }
 
+// OwnText is a text as a list has it, else the site, in each in the best of the languages; ErrNotFound if neither does.
+func (tx *Tx) OwnText(l lists.ID, name, language string) (string, error) {
+	for _, of := range []lists.ID{l, 0} {
+		for _, lang := range lists.NoticeLanguages(language) {
+			text, err := tx.Text(of, name, lang)
+			if !errors.Is(err, ErrNotFound) {
+				return text, err
+			}
+		}
+	}
+	return "", ErrNotFound
+}
+
+// NoticeText is a notice as OwnText has it, else as listd brings it.
+func (tx *Tx) NoticeText(l lists.ID, name, language string) (string, error) {
+	text, err := tx.OwnText(l, name, language)
+	if errors.Is(err, ErrNotFound) {
+		return lists.NoticeText(name, language)
+	}
+	return text, err
+}
+
 // Override names a text that replaces a built-in one.
 type Override struct{ Name, Language string }
 

@@ -23,11 +23,18 @@ const headDict = 1
 
 var (
 	frameMagic  = []byte{0x28, 0xb5, 0x2f, 0xfd} // RFC 8878 section 3.1.1
-	headEncoder = must(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+	headEncoder = warm(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 		zstd.WithWindowSize(chunkSize), zstd.WithSingleSegment(true), zstd.WithEncoderDictRaw(headDict, headWords)))
 	headDecoder = must(zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(2*chunkSize),
 		zstd.WithDecoderDictRaw(headDict, headWords)))
 )
+
+// warm has an encoder make what it shares between goroutines, which it would do at its first use: that may be in a test
+// whose goroutines share nothing with others (testing/synctest).
+func warm(e *zstd.Encoder, err error) *zstd.Encoder {
+	must(e, err).EncodeAll([]byte{0}, nil)
+	return e
+}
 
 // packHead makes a head ready to be stored.
 func packHead(head []byte) []byte {

@@ -191,6 +191,9 @@ func (tx *Tx) TakeIn(i Intake) error {
 		WHERE intake.at <= ?`,
 		i.List, i.Fingerprint, i.Trace, i.MsgID, i.Sender, i.Outcome, i.Rule, i.Seq, i.Outgoing, tx.Now.UnixMilli(),
 		tx.Now.Add(-twice).UnixMilli())
+	if err == nil && n > 0 {
+		err = tx.tallyIntake(i.List, i.Outcome, false)
+	}
 	return errors.Join(err, ifErr(err == nil && n == 0, ErrExists))
 }
 
@@ -198,7 +201,7 @@ func (tx *Tx) TakeIn(i Intake) error {
 func (tx *Tx) SettleIntake(trace string, list lists.ID, outcome string, seq lists.Seq, out OutgoingID) error {
 	_, err := tx.exec(`UPDATE intake SET outcome = ?, seq = ?, outgoing_id = ? WHERE list_id = ? AND trace = ?`,
 		outcome, seq, out, list, trace)
-	return err
+	return errors.Join(err, tx.tallyIntake(list, outcome, true))
 }
 
 // IntakeByMsgID are the intakes of a Message-ID (without brackets), oldest first. Uses intake_by_msgid.

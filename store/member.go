@@ -2,6 +2,8 @@ package store
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	"listd/lists"
@@ -9,13 +11,13 @@ import (
 )
 
 const subColumns = `id, list_id, address, name, mode, state, each_from, action, own_posts, duplicates, ack, language, posts, joined_at,
-	vacation_until, schedule, digest_seq`
+	vacation_until, schedule, digest_seq, named`
 
 func scanSub(scan func(...any) error) (s lists.Subscription, err error) {
 	var address, mode, state, schedule string
 	var joined, vacation int64
 	err = scan(&s.ID, &s.List, &address, &s.Name, &mode, &state, &s.EachFrom, &s.Action, &s.OwnPosts, &s.Duplicates,
-		&s.Ack, &s.Language, &s.Posts, &joined, &vacation, &schedule, &s.DigestSeq)
+		&s.Ack, &s.Language, &s.Posts, &joined, &vacation, &schedule, &s.DigestSeq, &s.Named)
 	if err != nil {
 		return s, err
 	}
@@ -129,18 +131,28 @@ const memberBatch = 200
 func (tx *Tx) AddSubscriptions(l lists.ID, subs []lists.Subscription) (added int64, err error) {
 	for len(subs) > 0 {
 		n := min(len(subs), memberBatch)
-		args := make([]any, 0, n*16)
+		args := make([]any, 0, n*17)
 		for _, s := range subs[:n] {
 			args = append(args, l, s.Address.String(), s.Address.Key(), s.Address.Domain, s.Name, string(s.Mode), string(s.State),
 				s.EachFrom, s.Action, b2i(s.OwnPosts), b2i(s.Duplicates), b2i(s.Ack), s.Language, tx.Now.UnixMilli(),
-				s.Schedule.String(), s.DigestSeq)
+				s.Schedule.String(), s.DigestSeq, b2i(s.Named))
 		}
-		k, err := tx.exec(`INSERT INTO subscriptions (list_id, address, key, domain, name, mode, state, each_from, action,
-			own_posts, duplicates, ack, language, joined_at, schedule, digest_seq) VALUES `+placeholders(n, 16)+` ON CONFLICT DO NOTHING`, args...)
+		byMode := map[string]int64{}
+		err := tx.each(`INSERT INTO subscriptions (list_id, address, key, domain, name, mode, state, each_from, action,
+			own_posts, duplicates, ack, language, joined_at, schedule, digest_seq, named) VALUES `+placeholders(n, 17)+` ON CONFLICT DO NOTHING RETURNING mode`, args,
+			func(scan func(...any) error) error {
+				var mode string
+				err := scan(&mode)
+				byMode[mode]++
+				added++
+				return err
+			})
+		for _, mode := range slices.Sorted(maps.Keys(byMode)) {
+			err = errors.Join(err, tx.tally(l, TallyJoined, mode, byMode[mode]))
+		}
 		if err != nil {
 			return added, err
 		}
-		added += k
 		subs = subs[n:]
 	}
 	return added, nil
@@ -148,10 +160,13 @@ func (tx *Tx) AddSubscriptions(l lists.ID, subs []lists.Subscription) (added int
 
 // SaveSubscription writes a subscription's options.
 func (tx *Tx) SaveSubscription(s lists.Subscription) error {
+	if err := tx.tallyChange(s); err != nil {
+		return err
+	}
 	n, err := tx.exec(`UPDATE subscriptions SET name = ?, mode = ?, state = ?, each_from = ?, action = ?, own_posts = ?,
-		duplicates = ?, ack = ?, language = ?, vacation_until = ?, schedule = ?, digest_seq = ? WHERE id = ?`, s.Name, string(s.Mode), string(s.State), s.EachFrom, s.Action,
+		duplicates = ?, ack = ?, language = ?, vacation_until = ?, schedule = ?, digest_seq = ?, named = ? WHERE id = ?`, s.Name, string(s.Mode), string(s.State), s.EachFrom, s.Action,
 		b2i(s.OwnPosts), b2i(s.Duplicates), b2i(s.Ack), s.Language, millis(s.Vacation),
-		s.Schedule.String(), s.DigestSeq, s.ID)
+		s.Schedule.String(), s.DigestSeq, b2i(s.Named), s.ID)
 	return errors.Join(err, ifErr(err == nil && n == 0, ErrNotFound))
 }
 
@@ -186,8 +201,13 @@ func (tx *Tx) ForgetAddress(a mail.Address) error {
 
 // DeleteSubscription removes one.
 func (tx *Tx) DeleteSubscription(id int64) error {
-	_, err := tx.exec(`DELETE FROM subscriptions WHERE id = ?`, id)
-	return err
+	var l lists.ID
+	var mode string
+	err := tx.get(`DELETE FROM subscriptions WHERE id = ? RETURNING list_id, mode`, []any{id}, &l, &mode)
+	if isNotFound(err) {
+		return nil
+	}
+	return errors.Join(err, tx.tally(l, TallyLeft, mode, 1))
 }
 
 // CountPost adds one to a member's accepted posts.

@@ -214,9 +214,12 @@ func (tx *Tx) SweepOutgoing(before time.Time, limit int) (int64, error) {
 		AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.outgoing_id = o.id AND d.state = 'due')
 		ORDER BY o.created_at, o.id LIMIT 1`, []any{millis(before)}, &id)
 	if isNotFound(err) {
-		return 0, nil
+		return 0, tx.SweepTallies()
 	}
 	if err != nil {
+		return 0, err
+	}
+	if err := tx.tallySwept(id, limit); err != nil {
 		return 0, err
 	}
 	n, err := tx.exec(`DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE outgoing_id = ? ORDER BY rcpt LIMIT ?)`, id, limit)

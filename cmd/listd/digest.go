@@ -12,7 +12,9 @@ import (
 
 	"listd/config"
 	"listd/digest"
+	"listd/feeds"
 	"listd/lists"
+	"listd/smtp"
 	"listd/store"
 )
 
@@ -67,6 +69,9 @@ func (a *app) digestPreview() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if strings.EqualFold(mode, "report") {
+				return a.previewReport(c.Context(), addr, since)
+			}
 			m, err := digestMode(mode)
 			if err != nil {
 				return err
@@ -94,7 +99,7 @@ func (a *app) digestPreview() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&mode, "mode", mode, "mime, plain or index")
+	c.Flags().StringVar(&mode, "mode", mode, "mime, plain, index, roundup or report")
 	c.Flags().StringVar(&since, "since", since, "with the posts since then: 2026-12-31, or 7d (default: since the last issue)")
 	return c
 }
@@ -197,5 +202,6 @@ func (a *app) printEditions(ctx context.Context, t *site, l lists.List) error {
 
 // desk is what makes issues.
 func (t *site) desk() *digest.Desk {
-	return &digest.Desk{DB: t.db, Out: t.out, Log: t.log, Hostname: t.cfg.Hostname, URL: strings.TrimSuffix(t.cfg.HTTP.URL, "/"), Chance: chance}
+	return &digest.Desk{DB: t.db, Out: t.out, Log: t.log, Hostname: t.cfg.Hostname, URL: strings.TrimSuffix(t.cfg.HTTP.URL, "/"), Chance: chance,
+		Fetcher: &feeds.Fetcher{Resolver: smtp.NewResolver(t.cfg.DNS.Resolver), Agent: "listd/" + version, Near: t.cfg.Feeds.AllowPrivate}}
 }

@@ -17,7 +17,7 @@ import (
 
 func (a *app) listCommand() *cobra.Command {
 	c := &cobra.Command{Use: "list", Short: "Create lists and settle what they do"}
-	c.AddCommand(a.listCreate(), a.listLs(), a.listShow(), a.listSet(), a.listRename(), a.listRm(), a.listRule())
+	c.AddCommand(a.listCreate(), a.listLs(), a.listShow(), a.listSet(), a.listRename(), a.listRm(), a.listRule(), a.listFeeds())
 	return c
 }
 

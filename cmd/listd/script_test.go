@@ -64,6 +64,8 @@ func params(dir string, setup func(*testscript.Env)) testscript.Params {
 			e.Values[worldKey{}] = w
 			e.Defer(w.end)
 			e.Setenv("RELAY", w.relayAddr)
+			now := time.Now().UTC() // LISTD_CLOCK=+$NOON is far from midnight, whenever the story is told
+			e.Setenv("NOON", now.Truncate(24*time.Hour).Add(36*time.Hour).Sub(now).Round(time.Second).String())
 			if setup != nil {
 				setup(e)
 			}
@@ -101,6 +103,7 @@ func params(dir string, setup func(*testscript.Env)) testscript.Params {
 			"provider": command((*world).provider),
 			"deliver":  command((*world).deliver),
 			"folder":   command((*world).folder),
+			"publish":  command((*world).publish),
 		},
 	}
 }

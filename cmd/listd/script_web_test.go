@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"time"
 
@@ -78,4 +79,15 @@ func forwarded(args []string) ([]string, string) {
 		}
 	}
 	return args, ""
+}
+
+// publish serves a file of the story on a port of this machine: `publish FILE VAR` sets VAR to its address.
+func (w *world) publish(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: publish FILE VAR")
+	}
+	file := ts.MkAbs(args[0])
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) }))
+	ts.Defer(s.Close)
+	ts.Setenv(args[1], s.URL+"/"+args[0])
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"listd/digest"
 	"listd/lists"
 	"listd/store"
 )
@@ -19,7 +20,10 @@ func (a *app) textCommand() *cobra.Command {
 		Use:   "text",
 		Short: "The texts of notices, and your own in their place",
 		Long: `Notices are texts with slots in braces, in English, German, French and Spanish. A list, or the whole site, may have its
-own in their place, for each language: first a list's own is looked for, then the site's, then the one listd brings.`,
+own in their place, for each language: first a list's own is looked for, then the site's, then the one listd brings.
+
+The text roundup is no notice but the weekly letter: Markdown with fields, parts and conditions, which "listd text show site
+roundup" shows. It needs no translation, since its headings come with the data.`,
 	}
 	c.AddCommand(a.textLs(), a.textShow(), a.textSet(), a.textReset())
 	return c
@@ -38,12 +42,31 @@ func textOf(ctx context.Context, t *site, a *app, arg string) (lists.ID, error) 
 	return l.ID, err
 }
 
-// noticeArg is the name of a notice.
+// textNames are the texts that there may be own ones of.
+func textNames() []string { return append(lists.Notices(), digest.RoundupText) }
+
+// noticeArg is the name of a text.
 func noticeArg(name string) error {
-	if !slices.Contains(lists.Notices(), name) {
-		return usage("there is no notice %q; there are %s", name, strings.Join(lists.Notices(), ", "))
+	if !slices.Contains(textNames(), name) {
+		return usage("there is no notice %q; there are %s", name, strings.Join(textNames(), ", "))
 	}
 	return nil
+}
+
+// builtInText is a text as listd brings it.
+func builtInText(name, language string) (string, error) {
+	if name == digest.RoundupText {
+		return digest.BuiltInText()
+	}
+	return lists.NoticeText(name, language)
+}
+
+// checkText says what is wrong with a text that is to take its place, or nil.
+func checkText(name, text string) error {
+	if name == digest.RoundupText {
+		return digest.CheckText(text)
+	}
+	return lists.CheckNotice(name, text)
 }
 
 func (a *app) textLs() *cobra.Command {
@@ -69,10 +92,10 @@ func (a *app) textLs() *cobra.Command {
 				}); err != nil {
 					return err
 				}
-				return a.print(objects(lists.Notices(), func(name string) object {
+				return a.print(objects(textNames(), func(name string) object {
 					return object{{"name", name}, {"own", append([]string{}, own[name]...)}}
 				}), func(w io.Writer) {
-					table(w, "NAME OWN", lists.Notices(), func(name string) []string { return []string{name, strings.Join(own[name], " ")} })
+					table(w, "NAME OWN", textNames(), func(name string) []string { return []string{name, strings.Join(own[name], " ")} })
 				})
 			})
 		},
@@ -85,7 +108,7 @@ func (a *app) textShow() *cobra.Command {
 		Use:               "show LIST|site NAME",
 		Short:             "Print a text, yours or the one listd brings",
 		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: a.complete(false, theLists, words(lists.Notices()...)),
+		ValidArgsFunction: a.complete(false, theLists, words(textNames()...)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := noticeArg(args[1]); err != nil {
 				return err
@@ -101,7 +124,7 @@ func (a *app) textShow() *cobra.Command {
 					return err
 				})
 				if errors.Is(err, store.ErrNotFound) {
-					text, err = lists.NoticeText(args[1], language)
+					text, err = builtInText(args[1], language)
 				}
 				if err != nil {
 					return err
@@ -122,7 +145,7 @@ func (a *app) textSet() *cobra.Command {
 		Example: `  listd text show site welcome > welcome.txt
   listd text set pyug@lists.example.org welcome welcome.txt`,
 		Args:              cobra.ExactArgs(3),
-		ValidArgsFunction: a.complete(false, theLists, words(lists.Notices()...)),
+		ValidArgsFunction: a.complete(false, theLists, words(textNames()...)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := noticeArg(args[1]); err != nil {
 				return err
@@ -132,7 +155,7 @@ func (a *app) textSet() *cobra.Command {
 				return err
 			}
 			text := strings.ReplaceAll(string(content), "\r\n", "\n")
-			if err := lists.CheckNotice(args[1], text); err != nil {
+			if err := checkText(args[1], text); err != nil {
 				return fmt.Errorf("%s: %w", args[2], err)
 			}
 			return a.setText(c.Context(), args[0], args[1], language, text)
@@ -148,7 +171,7 @@ func (a *app) textReset() *cobra.Command {
 		Use:               "reset LIST|site NAME",
 		Short:             "Go back to the text listd brings",
 		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: a.complete(false, theLists, words(lists.Notices()...)),
+		ValidArgsFunction: a.complete(false, theLists, words(textNames()...)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := noticeArg(args[1]); err != nil {
 				return err
