@@ -60,7 +60,7 @@ func File(tx *store.Tx, l lists.List, e Entry, message store.MessageID) (lists.S
 		return 0, fmt.Errorf("take seq: %w", err)
 	}
 	err = tx.AddPost(store.Post{List: l.ID, Seq: seq, Message: message, MsgID: e.MsgID, Subject: e.Subject, Author: e.Author,
-		Date: e.Date, Size: e.Size, Hidden: e.Hidden, Origin: "posted"})
+		Date: e.Date, Size: e.Size, Hidden: e.Hidden, Origin: "posted", Announced: l.Policy.Kind == lists.Announcement})
 	if err != nil {
 		return 0, fmt.Errorf("file: %w", err)
 	}

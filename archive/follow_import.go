@@ -48,7 +48,7 @@ func FileOld(tx *store.Tx, l lists.List, all []OldPost) (int, error) {
 	rows := make([]store.Post, len(fresh))
 	for i, p := range fresh {
 		rows[i] = store.Post{List: l.ID, Seq: first + lists.Seq(i), Message: ids[i], MsgID: p.MsgID, Subject: p.Subject, Author: p.Author,
-			Date: p.Date, Size: p.Size, Origin: "imported"}
+			Date: p.Date, Size: p.Size, Origin: "imported", Announced: l.Policy.Kind == lists.Announcement}
 	}
 	if err := tx.AddPosts(rows); err != nil {
 		return 0, fmt.Errorf("file old posts: %w", err)

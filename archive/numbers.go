@@ -23,10 +23,14 @@ const chunk = 10_000
 
 // Numbers calls f for each post behind one, by number.
 func (a *Archive) Numbers(ctx context.Context, after lists.Seq, f func(Number)) error {
+	return a.numbers(ctx, false, after, f)
+}
+
+func (a *Archive) numbers(ctx context.Context, announced bool, after lists.Seq, f func(Number)) error {
 	for {
 		var some []Number
 		if err := a.view(ctx, func(tx *store.Tx) (err error) {
-			some, err = tx.Numbers(a.List.ID, after, chunk)
+			some, err = tx.Numbers(a.List.ID, announced, after, chunk)
 			return err
 		}); err != nil {
 			return err
@@ -46,33 +50,17 @@ const maxSpans = 200
 
 // Count counts posts and the bytes of their messages, within some spans only, if there are any.
 func (a *Archive) Count(ctx context.Context, within ...Span) (n, bytes int64, err error) {
-	err = a.view(ctx, func(tx *store.Tx) (err error) {
-		n, bytes = 0, 0
-		if len(within) == 0 {
-			n, bytes, err = tx.CountPosts(a.List.ID, nil)
-			return err
-		}
-		for some := range slices.Chunk(within, maxSpans) {
-			k, b, err := tx.CountPosts(a.List.ID, some)
-			if err != nil {
-				return err
-			}
-			n, bytes = n+k, bytes+b
-		}
-		return nil
-	})
-	return n, bytes, err
+	return a.count(ctx, within, func(tx *store.Tx, some []Span) (int64, int64, error) { return tx.CountPosts(a.List.ID, false, some) })
 }
 
-// Epoch is the archive's UIDVALIDITY (RFC 9051 section 2.3.1.1), which never changes, and the number of the list's last
-// post, whether readers see it or not.
-func (lib *Library) Epoch(ctx context.Context, a *Archive) (epoch uint32, last lists.Seq, err error) {
+// Epoch is the archive's UIDVALIDITY (RFC 9051 section 2.3.1.1), which never changes.
+func (a *Archive) Epoch(ctx context.Context) (uint32, error) {
 	row := store.Archive{}
-	err = lib.DB.View(ctx, func(tx *store.Tx) (err error) { row, err = tx.Archive(a.List.ID); return err })
+	err := a.view(ctx, func(tx *store.Tx) (err error) { row, err = tx.Archive(a.List.ID); return err })
 	if err == nil && row.Epoch == 0 || errors.Is(err, store.ErrNotFound) {
-		err = lib.DB.Update(ctx, func(tx *store.Tx) (err error) { row, err = tx.OpenArchive(a.List.ID); return err })
+		err = a.db.Update(ctx, func(tx *store.Tx) (err error) { row, err = tx.OpenArchive(a.List.ID); return err })
 	}
-	return uint32(row.Epoch), row.LastSeq, err
+	return uint32(row.Epoch), err
 }
 
 // Read is the message of a post; ErrNoPost if readers do not see it.
@@ -115,18 +103,5 @@ func (a *Archive) Seen(ctx context.Context) (set string, err error) {
 
 // ChangeSeen has change make a new set of what the reader has read from the one that stands, and returns it.
 func (a *Archive) ChangeSeen(ctx context.Context, change func(set string) string) (set string, err error) {
-	err = a.db.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.LockSeen(a.Reader.User); err != nil {
-			return err
-		}
-		old, err := tx.SeenPosts(a.Reader.User, a.List.ID)
-		if err != nil {
-			return err
-		}
-		if set = change(old); set == old {
-			return nil
-		}
-		return tx.SetSeenPosts(a.Reader.User, a.List.ID, set)
-	})
-	return set, err
+	return a.changeSeen(ctx, change, (*store.Tx).SeenPosts, (*store.Tx).SetSeenPosts)
 }

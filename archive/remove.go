@@ -42,7 +42,11 @@ func Remove(tx *store.Tx, l lists.List, seq lists.Seq, why string) (due int, err
 	if err != nil {
 		return 0, fmt.Errorf("remove: %w", err)
 	}
-	gone := []store.MessageID{p.Message}
+	gone, err := tx.DropKept(l.ID, Span{First: seq, Last: seq})
+	if err != nil {
+		return 0, fmt.Errorf("remove: %w", err)
+	}
+	gone = append(gone, p.Message)
 	p.Message, p.Subject, p.Author, p.Size = message, removedSubject, l.Owner().String(), stone.Size()
 	if err := tx.ReplacePost(p); err != nil {
 		return 0, fmt.Errorf("remove: %w", err)

@@ -72,6 +72,47 @@ func TestWeeks(t *testing.T) {
 			Mar02 10:05 dev Digest, Vol 2, Issue 1: 6 → deutsch@a.test
 			Mar02 10:05 dev Digest, Vol 2, Issue 1: 6 → plain@a.test
 		`)
+		h.kept(l, "dev Digest, Vol 1, Issue 1: 1-4", "dev Digest, Vol 2, Issue 1: 6-6")
+	})
+}
+
+// kept checks which digests readers of the archive find, with the posts they hold from and to.
+func (h *house) kept(l lists.List, want ...string) {
+	h.Helper()
+	var got []string
+	h.view(func(tx *store.Tx) error {
+		all, err := tx.KeptIssues(l.ID, 0, 100)
+		if err != nil {
+			return err
+		}
+		for _, k := range all {
+			m, err := tx.Message(k.Message)
+			if err != nil {
+				return err
+			}
+			got = append(got, fmt.Sprintf("%s: %d-%d", mail.Get(m.Head, "Subject"), k.After+1, k.Last))
+		}
+		return nil
+	})
+	if !slices.Equal(got, want) {
+		h.Errorf("kept %q, want %q", got, want)
+	}
+}
+
+// A digest with a post that its author keeps out of archives is not to be found there.
+func TestKeptNoHidden(t *testing.T) {
+	engines(t, func(h *house) {
+		l := h.create("dev@lists.test", "digest=daily 08:00 UTC")
+		h.add(l, "a@a.test", lists.Digest)
+		h.work()
+		h.post(l, "one")
+		h.live(time.Date(2031, 2, 5, 0, 0, 0, 0, time.UTC), 2*time.Hour)
+		h.post(l, "two\r\nX-No-Archive: yes")
+		h.post(l, "three")
+		h.live(time.Date(2031, 2, 6, 0, 0, 0, 0, time.UTC), 2*time.Hour)
+		h.post(l, "four")
+		h.live(time.Date(2031, 2, 7, 0, 0, 0, 0, time.UTC), 2*time.Hour)
+		h.kept(l, "dev Digest, Vol 1, Issue 1: 1-1", "dev Digest, Vol 1, Issue 3: 4-4")
 	})
 }
 

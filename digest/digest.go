@@ -207,6 +207,9 @@ func (k *Desk) begin(a run) task.Commit {
 		if _, err := tx.SweepIssues(tx.Now.Add(-issuesKept), 1000); err != nil {
 			return task.Next{}, err
 		}
+		if _, err := tx.SweepKept(tx.Now.Add(-issuesKept), 1000); err != nil {
+			return task.Next{}, err
+		}
 		if a.After != nil {
 			// Another node, or the clock, may have been faster.
 			found := false

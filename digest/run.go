@@ -281,6 +281,11 @@ func (k *Desk) make(ctx context.Context, j *job, regular bool, cursor any) (task
 		if i.Outgoing, err = k.add(tx, j.m, m, body); err != nil {
 			return task.Next{}, err
 		}
+		if regular {
+			if err := keep(tx, j, i.Outgoing, m.Size()); err != nil {
+				return task.Next{}, err
+			}
+		}
 		return task.Next{Cursor: cursor}, tx.AddIssue(i)
 	}, nil
 }

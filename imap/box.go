@@ -13,7 +13,8 @@ import (
 
 // box is the open mailbox as its client knows it: the sequence number of a post is its place in posts, from 1.
 type box struct {
-	archive  *archive.Archive // nil: INBOX
+	name     string
+	shelf    archive.Shelf // nil: INBOX
 	validity uint32
 	next     imap.UID
 	posts    []numbered
@@ -33,19 +34,23 @@ type numbered struct {
 
 // openBox opens a mailbox.
 func (s *session) openBox(name string) (*box, error) {
-	b := &box{looked: s.server.Now(), validity: 1, next: 1}
+	b := &box{name: name, looked: s.server.Now(), validity: 1, next: 1}
 	if strings.EqualFold(name, inbox) {
 		return b, nil
 	}
-	var err error
-	if b.archive, err = s.open(name); err != nil {
+	a, shelf, err := s.open(name)
+	if err != nil {
 		return nil, err
 	}
-	last := lists.Seq(0)
-	if b.validity, last, err = s.server.Library.Epoch(s.ctx, b.archive); err != nil {
+	b.shelf = shelf
+	if b.validity, err = a.Epoch(s.ctx); err != nil {
 		return nil, err
 	}
-	marks, err := b.archive.Seen(s.ctx)
+	last, err := shelf.Last(s.ctx)
+	if err != nil {
+		return nil, err
+	}
+	marks, err := shelf.Seen(s.ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +72,7 @@ func (b *box) last() uint32 {
 // grow takes in what has come, and says whether any of it came by mail.
 func (b *box) grow(s *session) (news bool, err error) {
 	b.filed = s.server.Library.Filed()
-	err = b.archive.Numbers(s.ctx, lists.Seq(b.last()), func(n archive.Number) {
+	err = b.shelf.Numbers(s.ctx, lists.Seq(b.last()), func(n archive.Number) {
 		b.posts = append(b.posts, numbered{uid: uint32(n.Seq), date: day(n.Date), size: n.Size, filed: n.Filed.Unix()})
 		news = news || !n.Imported
 	})

@@ -41,7 +41,7 @@ func (s *session) Fetch(w *imapserver.FetchWriter, numSet imap.NumSet, options *
 				return err
 			}
 			var err error
-			if m, err = b.archive.Read(s.ctx, lists.Seq(p.uid)); errors.Is(err, archive.ErrNoPost) {
+			if m, err = b.shelf.Read(s.ctx, lists.Seq(p.uid)); errors.Is(err, archive.ErrNoPost) {
 				return nil // it went meanwhile; its number stays
 			} else if err != nil {
 				return err
@@ -68,7 +68,7 @@ func (s *session) charge(n int64) error {
 
 // mark keeps that posts have been read, or not.
 func (s *session) mark(uids []uint32, seen bool) error {
-	marks, err := s.box.archive.ChangeSeen(s.ctx, func(old string) string {
+	marks, err := s.box.shelf.ChangeSeen(s.ctx, func(old string) string {
 		all := parseSet(old)
 		for _, u := range uids {
 			if span := (archive.Span{First: lists.Seq(u), Last: lists.Seq(u)}); seen {

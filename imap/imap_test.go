@@ -16,6 +16,7 @@ import (
 	"listd/archive"
 	"listd/auth"
 	"listd/lists"
+	"listd/mail"
 	"listd/store"
 )
 
@@ -501,4 +502,62 @@ func TestSet(t *testing.T) {
 	if len(many.spans) != maxSpans || !many.has(1) || !many.has(6*maxSpans-1) {
 		t.Errorf("%d spans", len(many.spans))
 	}
+}
+
+// Below a list lie its announcements, under the numbers they have there, and its digests, under numbers of their own.
+func TestShelves(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, Limits{})
+	l := h.list("dev@lists.test")
+	password := h.member(l, "ann@example.org")
+	w := h.dial()
+	w.ok("LOGIN ann@example.org " + password)
+	w.wants(w.ok(`LIST "" "dev@*"`), `(\HasNoChildren) "/" "dev@lists.test"`)
+	w.no("EXAMINE dev@lists.test/Digests", "NONEXISTENT")
+	w.no("EXAMINE dev@lists.test/Announcements", "NONEXISTENT")
+	w.no("EXAMINE dev@lists.test/Others", "NONEXISTENT")
+
+	h.file(l, "From: ann@example.org\nSubject: Talk\n\nHello.\n")
+	h.must(h.db.Update(t.Context(), func(tx *store.Tx) error {
+		l.Policy.Kind = lists.Announcement
+		err := tx.SavePolicy(l.ID, l.Policy)
+		l.Version++
+		return err
+	}))
+	h.file(l, "From: ann@example.org\nSubject: The meeting\n\nTuesday.\n")
+	h.must(h.db.Update(t.Context(), func(tx *store.Tx) error {
+		for i, text := range []string{"Digest one\r\n", "Digest two\r\n"} {
+			m := mail.Message{Head: []byte("Subject: Issue\r\nFrom: dev@lists.test\r\n"), Body: []byte(text)}
+			id, err := tx.AddMessage(m.Head, store.PackBody(m.Body))
+			if err != nil {
+				return err
+			}
+			if _, err := tx.KeepIssue(store.KeptIssue{List: l.ID, Message: id, Size: m.Size(), After: lists.Seq(i), Last: lists.Seq(i + 1)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	h.follow(l)
+
+	w.wants(w.ok(`LIST "" "dev@*"`), `(\HasChildren) "/" "dev@lists.test"`, `(\HasNoChildren) "/" "dev@lists.test/Announcements"`, `(\HasNoChildren) "/" "dev@lists.test/Digests"`)
+	w.wants(w.ok("SELECT dev@lists.test/Announcements"), "1 EXISTS", "UIDNEXT 3")
+	w.wants(w.ok("UID SEARCH SUBJECT meeting"), "SEARCH 2")
+	w.wants(w.ok("UID SEARCH SUBJECT talk"), "SEARCH\n")
+	w.wants(w.ok("UID FETCH 1:* (UID BODY[HEADER.FIELDS (Subject)])"), "UID 2", "Subject: The meeting")
+	w.ok(`UID STORE 2 +FLAGS (\Seen)`)
+	w.wants(w.ok("STATUS dev@lists.test (MESSAGES UNSEEN)"), "MESSAGES 2", "UNSEEN 1")
+
+	w.wants(w.ok("STATUS dev@lists.test/Digests (MESSAGES UNSEEN UIDNEXT)"), "MESSAGES 2", "UNSEEN 2", "UIDNEXT 3")
+	w.wants(w.ok("SELECT dev@lists.test/Digests"), "2 EXISTS", "PERMANENTFLAGS")
+	w.wants(w.ok("UID FETCH 2 BODY[]"), "Digest two", `FLAGS (\Seen)`)
+	w.wants(w.ok("UID SEARCH UNSEEN"), "SEARCH 1")
+	w.wants(w.ok(`UID SEARCH BODY "digest TWO"`), "SEARCH 2")
+	w.wants(w.ok(`UID SEARCH HEADER Subject issue`), "SEARCH 1 2")
+	w.wants(w.ok("STATUS dev@lists.test (UNSEEN)"), "UNSEEN 1")
+
+	// A removed post takes the digest with it.
+	h.must(h.db.Update(t.Context(), func(tx *store.Tx) error { _, err := archive.Remove(tx, l, 1, ""); return err }))
+	w.wants(w.ok("SELECT dev@lists.test/Digests"), "1 EXISTS", "UIDNEXT 3")
+	w.wants(w.ok("UID FETCH 1:* UID"), "UID 2")
 }

@@ -42,7 +42,7 @@ func (s *session) Search(kind imapserver.NumKind, criteria *imap.SearchCriteria,
 		data.Max = n
 		data.Count++
 	}
-	if s.box.archive != nil {
+	if s.box.shelf != nil {
 		left := maxKeys
 		q, err := s.query(criteria, &left)
 		if err != nil {
@@ -121,7 +121,7 @@ func (s *session) query(c *imap.SearchCriteria, left *int) (q query, err error) 
 		q = append(q, func(b *box, i int) bool { return one.matches(b, i) || two.matches(b, i) })
 	}
 	look := func(where archive.Where, text string) error {
-		all, ok, err := s.box.archive.Matching(s.ctx, where, text)
+		all, ok, err := s.box.shelf.Matching(s.ctx, where, text)
 		if ok {
 			q = append(q, among(all))
 		}
@@ -214,7 +214,7 @@ func (s *session) heads(ctx context.Context, q query, h imap.SearchCriteriaHeade
 	}
 	out := map[uint32]bool{}
 	want := strings.ToLower(h.Value)
-	err := s.box.archive.Heads(ctx, seqs, func(seq lists.Seq, head []byte) {
+	err := s.box.shelf.Heads(ctx, seqs, func(seq lists.Seq, head []byte) {
 		for _, v := range mail.Values(head, h.Key) {
 			if strings.Contains(strings.ToLower(mail.DecodeWords(v)), want) {
 				out[uint32(seq)] = true

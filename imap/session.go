@@ -82,8 +82,50 @@ func (s *session) Namespace() (*imap.NamespaceData, error) {
 	return &imap.NamespaceData{Personal: []imap.NamespaceDescriptor{{Prefix: "", Delim: delimiter}}}, nil
 }
 
-// open opens the archive that a mailbox is named after.
-func (s *session) open(name string) (*archive.Archive, error) {
+// What stands behind a list's name and a delimiter.
+const (
+	digestsBox       = "Digests"
+	announcementsBox = "Announcements"
+)
+
+// open opens the archive that a mailbox is named after, and what of it the mailbox shows.
+func (s *session) open(name string) (*archive.Archive, archive.Shelf, error) {
+	list, below, nested := strings.Cut(name, string(delimiter))
+	a, err := s.openList(list)
+	if err != nil || !nested {
+		return a, a, err
+	}
+	var shelf archive.Shelf
+	switch below {
+	case digestsBox:
+		shelf, err = a.Digests(s.ctx)
+	case announcementsBox:
+		shelf, err = a.Announcements(s.ctx)
+	}
+	if err == nil && shelf == nil {
+		err = errNoBox
+	}
+	return a, shelf, err
+}
+
+// boxes are the mailboxes of a list: its archive, and below it what else there is to read.
+func (s *session) boxes(a *archive.Archive) ([]string, error) {
+	name := a.List.Address.String()
+	out := []string{name}
+	if shelf, err := a.Announcements(s.ctx); err != nil {
+		return nil, err
+	} else if shelf != nil {
+		out = append(out, name+string(delimiter)+announcementsBox)
+	}
+	if shelf, err := a.Digests(s.ctx); err != nil {
+		return nil, err
+	} else if shelf != nil {
+		out = append(out, name+string(delimiter)+digestsBox)
+	}
+	return out, nil
+}
+
+func (s *session) openList(name string) (*archive.Archive, error) {
 	at, err := mail.ParseAddress(strings.ToLower(name))
 	if err != nil {
 		return nil, errNoBox
@@ -110,14 +152,21 @@ func (s *session) List(w *imapserver.ListWriter, ref string, patterns []string, 
 	names := []string{inbox}
 	for _, a := range all {
 		if a.Addresses() {
-			names = append(names, a.List.Address.String())
+			boxes, err := s.boxes(a)
+			if err != nil {
+				return err
+			}
+			names = append(names, boxes...)
 		}
 	}
-	for _, name := range names {
+	for i, name := range names {
 		if !matches(name, ref, patterns) {
 			continue
 		}
 		data := &imap.ListData{Delim: delimiter, Mailbox: name, Attrs: []imap.MailboxAttr{imap.MailboxAttrHasNoChildren}}
+		if i+1 < len(names) && strings.HasPrefix(names[i+1], name+string(delimiter)) {
+			data.Attrs[0] = imap.MailboxAttrHasChildren
+		}
 		if options.SelectSubscribed || options.ReturnSubscribed {
 			data.Attrs = append(data.Attrs, imap.MailboxAttrSubscribed)
 		}
@@ -147,19 +196,23 @@ func (s *session) Status(name string, options *imap.StatusOptions) (*imap.Status
 	out := &imap.StatusData{Mailbox: name, UIDValidity: 1, UIDNext: 1}
 	var count, bytes, unseen int64
 	if !strings.EqualFold(name, inbox) {
-		a, err := s.open(name)
+		a, shelf, err := s.open(name)
 		if err != nil {
 			return nil, err
 		}
-		epoch, last, err := s.server.Library.Epoch(s.ctx, a)
+		epoch, err := a.Epoch(s.ctx)
+		if err != nil {
+			return nil, err
+		}
+		last, err := shelf.Last(s.ctx)
 		if err != nil {
 			return nil, err
 		}
 		out.UIDValidity, out.UIDNext = epoch, imap.UID(last)+1
-		if count, bytes, err = a.Count(s.ctx); err != nil {
+		if count, bytes, err = shelf.Count(s.ctx); err != nil {
 			return nil, err
 		}
-		if unseen, err = s.unseen(a, count, options.NumUnseen); err != nil {
+		if unseen, err = s.unseen(shelf, count, options.NumUnseen); err != nil {
 			return nil, err
 		}
 	}
@@ -179,7 +232,7 @@ func (s *session) Status(name string, options *imap.StatusOptions) (*imap.Status
 }
 
 // unseen is how many of count posts the reader has not read.
-func (s *session) unseen(a *archive.Archive, count int64, wanted bool) (int64, error) {
+func (s *session) unseen(a archive.Shelf, count int64, wanted bool) (int64, error) {
 	if !wanted {
 		return 0, nil
 	}
@@ -223,7 +276,7 @@ const recheck = time.Minute
 
 // Poll tells what has come to the open mailbox.
 func (s *session) Poll(w *imapserver.UpdateWriter, _ bool) error {
-	if s.box == nil || s.box.archive == nil {
+	if s.box == nil || s.box.shelf == nil {
 		return nil
 	}
 	select {
@@ -241,7 +294,7 @@ func (s *session) Poll(w *imapserver.UpdateWriter, _ bool) error {
 func (s *session) look(w *imapserver.UpdateWriter) (news bool, err error) {
 	b := s.box
 	if s.server.Now().Sub(b.looked) >= recheck {
-		if _, err := s.open(b.archive.List.Address.String()); errors.Is(err, error(errNoBox)) {
+		if _, _, err := s.open(b.name); errors.Is(err, error(errNoBox)) {
 			return false, bye("This archive is not yours to read any more")
 		} else if err != nil {
 			return false, err
@@ -262,7 +315,7 @@ const idlePoll = 30 * time.Second
 func (s *session) Idle(w *imapserver.UpdateWriter, stop <-chan struct{}) error {
 	for {
 		var filed <-chan struct{}
-		if s.box != nil && s.box.archive != nil {
+		if s.box != nil && s.box.shelf != nil {
 			filed = s.box.filed
 		}
 		wait, cancel := context.WithTimeout(s.ctx, idlePoll)

@@ -121,14 +121,14 @@ func (tx *Tx) addBodies(all []NewMessage) (map[[32]byte]int64, error) {
 
 // AddPosts is AddPost for many.
 func (tx *Tx) AddPosts(all []Post) error {
-	const columns = 11
+	const columns = 12
 	for part := range slices.Chunk(all, maxValues/columns) {
 		args := make([]any, 0, len(part)*columns)
 		for _, p := range part {
 			args = append(args, p.List, p.Seq, p.Message, p.MsgID, p.Subject, p.Author, p.Date.UnixMilli(), tx.Now.UnixMilli(), p.Size,
-				b2i(p.Hidden), p.Origin)
+				b2i(p.Hidden), p.Origin, b2i(p.Announced))
 		}
-		if _, err := tx.exec(`INSERT INTO posts (list_id, seq, message_id, msgid, subject, author, date, filed_at, size, hidden, origin)
+		if _, err := tx.exec(`INSERT INTO posts (list_id, seq, message_id, msgid, subject, author, date, filed_at, size, hidden, origin, announced)
 			VALUES `+placeholders(len(part), columns), args...); err != nil {
 			return err
 		}

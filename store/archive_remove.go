@@ -77,7 +77,9 @@ func (tx *Tx) DropMessage(id MessageID) (bool, error) {
 	err := tx.get(`DELETE FROM messages WHERE id = ?
 		AND NOT EXISTS (SELECT 1 FROM posts WHERE posts.message_id = messages.id)
 		AND NOT EXISTS (SELECT 1 FROM held WHERE held.message_id = messages.id)
-		AND NOT EXISTS (SELECT 1 FROM outgoing WHERE outgoing.message_id = messages.id) RETURNING body_id`, []any{id}, &body)
+		AND NOT EXISTS (SELECT 1 FROM outgoing WHERE outgoing.message_id = messages.id)
+		AND NOT EXISTS (SELECT 1 FROM kept_issues WHERE kept_issues.message_id = messages.id)
+		AND NOT EXISTS (SELECT 1 FROM bounce_news WHERE bounce_news.message_id = messages.id) RETURNING body_id`, []any{id}, &body)
 	if isNotFound(err) {
 		return false, nil
 	}

@@ -145,6 +145,7 @@ func (tx *Tx) SweepMessages(before time.Time, after MessageID, limit int) (swept
 		AND NOT EXISTS (SELECT 1 FROM posts WHERE posts.message_id = messages.id)
 		AND NOT EXISTS (SELECT 1 FROM held WHERE held.message_id = messages.id)
 		AND NOT EXISTS (SELECT 1 FROM outgoing WHERE outgoing.message_id = messages.id)
+		AND NOT EXISTS (SELECT 1 FROM kept_issues WHERE kept_issues.message_id = messages.id)
 		AND NOT EXISTS (SELECT 1 FROM bounce_news WHERE bounce_news.message_id = messages.id)
 		RETURNING body_id`, []any{after, next, millis(before)}, func(scan func(...any) error) error {
 		var id int64

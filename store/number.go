@@ -14,9 +14,18 @@ type Number struct {
 	Imported    bool
 }
 
-// Numbers are up to limit posts behind one that readers may see, by number.
-func (tx *Tx) Numbers(l lists.ID, after lists.Seq, limit int) (out []Number, err error) {
-	err = tx.each(`SELECT seq, size, date, filed_at, origin FROM posts WHERE list_id = ? AND seq > ? AND hidden = 0 ORDER BY seq LIMIT ?`,
+// readable is the condition for posts that readers may see, or for those of them that are announcements; these use
+// posts_announced.
+func readable(announced bool) string {
+	if announced {
+		return `hidden = 0 AND announced = 1`
+	}
+	return `hidden = 0`
+}
+
+// Numbers are up to limit posts behind one that readers may see, or announcements alone, by number.
+func (tx *Tx) Numbers(l lists.ID, announced bool, after lists.Seq, limit int) (out []Number, err error) {
+	err = tx.each(`SELECT seq, size, date, filed_at, origin FROM posts WHERE list_id = ? AND seq > ? AND `+readable(announced)+` ORDER BY seq LIMIT ?`,
 		[]any{l, after, limit}, func(scan func(...any) error) error {
 			var n Number
 			var date, filed int64
@@ -32,19 +41,24 @@ func (tx *Tx) Numbers(l lists.ID, after lists.Seq, limit int) (out []Number, err
 // SeqRange is a range of numbers, both ends included.
 type SeqRange struct{ First, Last lists.Seq }
 
-// CountPosts counts the posts that readers may see and the bytes of their messages; within some ranges only, if there
-// are any.
-func (tx *Tx) CountPosts(l lists.ID, within []SeqRange) (n, bytes int64, err error) {
-	where, args := "", []any{l}
+// CountPosts counts the posts that readers may see, or announcements alone, and the bytes of their messages; within some
+// ranges only, if there are any.
+func (tx *Tx) CountPosts(l lists.ID, announced bool, within []SeqRange) (n, bytes int64, err error) {
+	where, args := inRanges("seq", within)
+	err = tx.get(`SELECT COUNT(*), COALESCE(SUM(size), 0) FROM posts WHERE list_id = ? AND `+readable(announced)+where, append([]any{l}, args...), &n, &bytes)
+	return n, bytes, err
+}
+
+// inRanges is the condition that a number is in one of some ranges, with its arguments; none if there are no ranges.
+func inRanges(column string, within []SeqRange) (where string, args []any) {
 	for i, r := range within {
-		where += []string{" OR ", " AND ("}[b2i(i == 0)] + "seq BETWEEN ? AND ?"
+		where += []string{" OR ", " AND ("}[b2i(i == 0)] + column + " BETWEEN ? AND ?"
 		args = append(args, r.First, r.Last)
 	}
 	if where != "" {
 		where += ")"
 	}
-	err = tx.get(`SELECT COUNT(*), COALESCE(SUM(size), 0) FROM posts WHERE list_id = ? AND hidden = 0`+where, args, &n, &bytes)
-	return n, bytes, err
+	return where, args
 }
 
 // HeadsOf calls f with the heads of some posts of a list, at most 500 of them.

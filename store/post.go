@@ -69,13 +69,15 @@ type Post struct {
 	Far     int       // how many that are not there lie between them
 	Files   int       // attachments
 	Removed time.Time // when an owner took it out; zero if not
+
+	Announced bool // AddPost alone reads it
 }
 
 // AddPost files a post; Filed is the transaction's Now.
 func (tx *Tx) AddPost(p Post) error {
-	_, err := tx.exec(`INSERT INTO posts (list_id, seq, message_id, msgid, subject, author, date, filed_at, size, hidden, origin)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, p.List, p.Seq, p.Message, p.MsgID, p.Subject, p.Author,
-		p.Date.UnixMilli(), tx.Now.UnixMilli(), p.Size, b2i(p.Hidden), p.Origin)
+	_, err := tx.exec(`INSERT INTO posts (list_id, seq, message_id, msgid, subject, author, date, filed_at, size, hidden, origin, announced)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, p.List, p.Seq, p.Message, p.MsgID, p.Subject, p.Author,
+		p.Date.UnixMilli(), tx.Now.UnixMilli(), p.Size, b2i(p.Hidden), p.Origin, b2i(p.Announced))
 	tx.woken |= Filed
 	return err
 }

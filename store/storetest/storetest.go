@@ -111,6 +111,8 @@ func sent() []part {
 		{"Sources", testSources},
 		{"NewNamed", testNewNamed},
 		{"OwnText", testOwnText},
+		{"Kept", testKept},
+		{"SeenIssues", testSeenIssues},
 		{"SiteValues", testSiteValues},
 		{"Update", testUpdate},
 		{"View", testView},
