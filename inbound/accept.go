@@ -27,7 +27,8 @@ type arrival struct {
 	auth  mailauth.Results // who vouches for it
 	now   time.Time
 	print [32]byte   // lists.Fingerprint
-	body  store.Body // packed, once
+	body  store.Body // once packBody has made it
+	whole bool       // it has
 
 	// What it says about another message, where it came to an address to which such mail comes.
 	report    *mail.Report
@@ -64,11 +65,14 @@ func (d *Door) Accept(ctx context.Context, env mail.Envelope, data io.Reader) ([
 		return nil, err
 	}
 	a := &arrival{env: env, trace: d.newTrace(), now: d.DB.Now(), print: lists.Fingerprint(raw), auto: mail.Automatic(env, raw.Head)}
-	a.m = mail.Message{Head: append(received(a, d.Hostname), d.authenticate(ctx, a, raw)...), Body: raw.Body}
+	head := raw.Head
+	if !d.proven(env) {
+		head = d.authenticate(ctx, a, raw)
+	}
+	a.m = mail.Message{Head: append(received(a, d.Hostname), head...), Body: raw.Body}
 	if ids := mail.MessageIDs(mail.Get(raw.Head, "Message-ID")); len(ids) > 0 {
 		a.msgID = ids[0]
 	}
-	a.body = store.PackBody(raw.Body)
 	for range 5 {
 		jobs, err := d.gather(ctx, a)
 		if err != nil {
@@ -85,6 +89,14 @@ func (d *Door) Accept(ctx context.Context, env mail.Envelope, data io.Reader) ([
 		return d.replies(ctx, a, jobs), nil
 	}
 	return nil, fmt.Errorf("%w five times", archive.ErrChanged)
+}
+
+// packBody is the arrival's body as it is stored.
+func (a *arrival) packBody() store.Body {
+	if !a.whole {
+		a.body, a.whole = store.PackBody(a.m.Body), true
+	}
+	return a.body
 }
 
 // gather reads all that the decision needs, in one View. Recipients that lead to one place share a job.

@@ -21,13 +21,47 @@ func readBack(a *arrival, jobs []*job) {
 		if j.reply.Code != 0 || j.commands || !j.site && j.target.Kind != lists.ToBounces && j.target.Kind != lists.ToOwner {
 			continue
 		}
+		m := a.m
+		if a.env.From.IsZero() { // final delivery would say so (RFC 5321 section 4.4), and reports of unknown servers are known by it
+			m.Head = append([]byte("Return-Path: <>\r\n"), m.Head...)
+		}
+		r := mail.ReadReport(m)
+		a.report = &r
+		if r.Kind != mail.Complained {
+			return
+		}
 		if c, ok := mail.ReadComplaint(a.m); ok && complains(c.Type) {
 			a.complaint = &c
 		}
-		r := mail.ReadReport(a.m)
-		a.report = &r
 		return
 	}
+}
+
+// proven reports whether a mail is nobody's, to tokens of ours alone: then what they prove is all that counts, and who
+// vouches for it need not be asked of the DNS.
+func (d *Door) proven(env mail.Envelope) bool {
+	if !env.From.IsZero() {
+		return false
+	}
+	for _, to := range env.To {
+		if _, _, ok := d.Minter.ReadVERP(tokenOf(to.Address, lists.ToBounces)); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// reports reports whether all of the work is reading what has come back, of which as good as nothing is kept.
+func reports(a *arrival, work []*job) bool {
+	if a.report == nil || a.report.Kind == mail.NotReport {
+		return false
+	}
+	for _, j := range work {
+		if j.site || j.commands || j.target.Kind != lists.ToBounces {
+			return false
+		}
+	}
+	return true
 }
 
 // complains reports whether a report is of a reader who does not want the mail: not of a filter, nor praise.
@@ -201,10 +235,11 @@ func (d *Door) complained(tx *store.Tx, a *arrival, j *job) (done bool, err erro
 }
 
 // complainer is whose complaint it is; store.ErrNotFound if nothing proves it. Proof is a token of ours: of the return path
-// it came to or names, or of the List-Unsubscribe that it returns. Without one a provider may speak for its own users.
+// it came to or names, which the CFBL-Feedback-ID is too (RFC 9477), or of the List-Unsubscribe that it returns. Without one
+// a provider may speak for its own users.
 func (d *Door) complainer(tx *store.Tx, a *arrival, j *job) (s lists.Subscription, err error) {
 	c := a.complaint
-	for _, token := range []string{j.target.Token, tokenOf(c.From, lists.ToBounces)} {
+	for _, token := range []string{j.target.Token, tokenOf(c.From, lists.ToBounces), c.FeedbackID} {
 		if _, id, ok := d.Minter.ReadVERP(token); ok {
 			return tx.SubscriptionByID(id)
 		}

@@ -45,6 +45,9 @@ func (d *Door) record(ctx context.Context, a *arrival, jobs []*job) error {
 			}
 		}
 	}
+	if !reports(a, work) {
+		a.packBody() // outside the transaction, since it takes time
+	}
 	return d.DB.Update(ctx, func(tx *store.Tx) error {
 		if a.env.Source != "" {
 			if before, err := fetchedBefore(tx, a, work); err != nil || before {
@@ -54,7 +57,7 @@ func (d *Door) record(ctx context.Context, a *arrival, jobs []*job) error {
 		var stored store.MessageID // the received form, shared by all
 		keep := func() (id store.MessageID, err error) {
 			if stored == 0 {
-				stored, err = tx.AddMessage(a.m.Head, a.body)
+				stored, err = tx.AddMessage(a.m.Head, a.packBody())
 			}
 			return stored, err
 		}
@@ -95,7 +98,7 @@ func packed(a *arrival, m mail.Message) store.Body {
 	if len(m.Body) != len(a.m.Body) || len(m.Body) > 0 && &m.Body[0] != &a.m.Body[0] {
 		return store.PackBody(m.Body)
 	}
-	return a.body
+	return a.packBody()
 }
 
 // ownID is the Message-ID, without brackets, of a post that has none, or may not keep its own.

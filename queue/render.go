@@ -3,6 +3,8 @@ package queue
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -43,6 +45,7 @@ type form struct {
 
 	sealed     sync.Once // what follows is seal's
 	signer     *mailauth.Signer
+	feedback   string // the Feedback-ID field; empty if nobody is asked for complaints
 	bodyHash   [sha256.Size]byte
 	signedHead []byte // for who gets no head of their own
 }
@@ -133,7 +136,7 @@ func (l *form) render(p Press, to []store.Claimed, now time.Time) (mail.Envelope
 
 // personal is the head with the recipient's own ways to leave (RFC 8058 section 3.1, RFC 2369 section 3.2).
 func (l *form) personal(p Press, subscription int64) []byte {
-	head := make([]byte, 0, len(l.message.Head)+200)
+	head := make([]byte, 0, len(l.message.Head)+500)
 	head = append(head, l.before...)
 	head = append(head, "List-Unsubscribe: <"...)
 	if p.URL != "" {
@@ -146,7 +149,55 @@ func (l *form) personal(p Press, subscription int64) []byte {
 	if p.oneClick() {
 		head = append(head, "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"...)
 	}
+	if l.feedback != "" {
+		back := p.Minter.VERP(l.of.From, int64(l.of.ID), subscription)
+		_, token, _ := strings.Cut(back.Local, "+")
+		head = append(append(append(head, "CFBL-Address: "...), back.String()...), "; report=arf\r\n"...)
+		head = append(append(append(head, "CFBL-Feedback-ID: "...), token...), "\r\n"...)
+		head = append(head, l.feedback...)
+	}
 	return append(head, l.after...)
+}
+
+// feedbackField is the Feedback-ID by which big providers count complaints: the post, the list, what kind of mail it is, and
+// the sender, in at most 15 characters. Empty where complaints are not asked for: RFC 9477 section 3.1 wants a signature of
+// the domain of the CFBL-Address, and one of From's domain if that is another, which the author's may be.
+func (l *form) feedbackField() string {
+	if l.signer == nil || l.leave.IsZero() || l.of.From.IsZero() || l.signer.Domain() != l.of.From.Domain {
+		return ""
+	}
+	if !within(mail.Author(l.message.Head).Address.Domain, l.signer.Domain()) && !l.authorSigned() {
+		return ""
+	}
+	kind := "post"
+	if l.of.Priority == Announcement {
+		kind = "announcement"
+	}
+	list := strings.TrimSuffix(l.of.From.Local, "-bounces")
+	sum := sha256.Sum256([]byte(l.of.From.Domain))
+	return "Feedback-ID: " + strconv.FormatInt(int64(l.of.ID), 10) + ":" + list + ":" + kind + ":" + hex.EncodeToString(sum[:6]) + "\r\n"
+}
+
+// authorSigned reports whether a signature of the author's domain stands in the head, so that ours is the second.
+func (l *form) authorSigned() bool {
+	author := mail.Author(l.message.Head).Address.Domain
+	for f := range mail.Fields(l.message.Head) {
+		if !f.Is("DKIM-Signature") {
+			continue
+		}
+		for tag := range strings.SplitSeq(f.Value(), ";") {
+			if name, d, ok := strings.Cut(tag, "="); ok && strings.TrimSpace(name) == "d" && within(author, strings.TrimSpace(d)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// within reports whether a domain is another one, or a part of it.
+func within(domain, whole string) bool {
+	domain, whole = strings.ToLower(domain), strings.ToLower(whole)
+	return domain != "" && whole != "" && (domain == whole || strings.HasSuffix(domain, "."+whole))
 }
 
 // seal finds who signs, hashes the body, and signs what goes to all alike.
@@ -161,6 +212,7 @@ func (l *form) seal(p Press, now time.Time) {
 	if l.signer != nil {
 		l.bodyHash = l.signer.BodyHash(l.message.Body)
 	}
+	l.feedback = l.feedbackField()
 	if l.leave.IsZero() {
 		l.signedHead = l.sign(l.message.Head, now)
 	}

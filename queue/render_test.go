@@ -7,6 +7,7 @@ import (
 
 	"listd/lists"
 	"listd/mail"
+	"listd/mailauth"
 	"listd/store"
 )
 
@@ -93,5 +94,63 @@ func TestRender(t *testing.T) {
 	_, token, _ = strings.Cut(strings.TrimSuffix(value, "@lists.example.org>"), "+")
 	if sub, ok := minter.ReadLeave(token); !ok || sub != 9 {
 		t.Errorf("List-Unsubscribe %s: subscription %d, %v", value, sub, ok)
+	}
+}
+
+// TestAsksForComplaints: what a member gets says where complaints go (RFC 9477), by the same token as bounces, where a
+// provider may believe it: our signature covers it, and vouches for From, or the author's own does.
+func TestAsksForComplaints(t *testing.T) {
+	t.Parallel()
+	published := map[string]string{}
+	ours, authors := keysOf(t, "lists.example.org", published), keysOf(t, "example.net", published)
+	minter := lists.NewMinter([]byte("key"))
+	bounces := address("dev-bounces@lists.example.org")
+	const unsubscribe = "List-Unsubscribe: <mailto:dev-leave@lists.example.org>\r\n"
+	foreign := "From: ann@example.net\r\nSubject: s\r\n"
+	signature, err := authors.Sign([]byte(foreign), authors.BodyHash(nil), time.Unix(1e9, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name     string
+		head     string
+		priority int
+		shared   bool
+		unsigned bool
+		want     string // of Feedback-ID, up to the sender; empty: nobody asks
+	}{
+		{name: "From is the list's", head: "From: Ann via dev <dev@lists.example.org>\r\n" + unsubscribe, priority: Post, want: "5:dev:post:"},
+		{name: "an announcement", head: "From: dev@lists.example.org\r\n" + unsubscribe, priority: Announcement, want: "5:dev:announcement:"},
+		{name: "From is another's, who has signed", head: string(signature) + foreign + unsubscribe, priority: Post, want: "5:dev:post:"},
+		{name: "From is another's, who has not", head: foreign + unsubscribe, priority: Post},
+		{name: "a name that only ends like ours", head: "From: ann@evillists.example.org\r\n" + unsubscribe, priority: Post},
+		{name: "the same for all", head: "From: dev@lists.example.org\r\n" + unsubscribe, priority: Post, shared: true},
+		{name: "without fields of a list", head: "From: dev@lists.example.org\r\n", priority: Post},
+		{name: "without keys", head: "From: dev@lists.example.org\r\n" + unsubscribe, priority: Post, unsigned: true},
+	} {
+		l := &loaded{Outgoing: store.Outgoing{ID: 5, From: bounces, Personal: !c.shared, Priority: c.priority}}
+		l.set(mail.Message{Head: []byte(c.head), Body: []byte("body\r\n")})
+		press := Press{Minter: minter, Signer: func(domain string) *mailauth.Signer {
+			if c.unsigned || domain != "lists.example.org" {
+				return nil
+			}
+			return ours
+		}}
+		env, m := l.render(press, []store.Claimed{{Rcpt: address("x@example.org"), Subscription: 9}}, time.Unix(1e9, 0))
+		id, ok := strings.CutPrefix(mail.Get(m.Head, "Feedback-ID"), c.want)
+		cfbl, token := mail.Get(m.Head, "CFBL-Address"), mail.Get(m.Head, "CFBL-Feedback-ID")
+		if c.want == "" {
+			if id != "" || cfbl != "" || token != "" {
+				t.Errorf("%s: it asks for complaints:\n%s", c.name, m.Head)
+			}
+			continue
+		}
+		outgoing, sub, proven := minter.ReadVERP(token)
+		if !ok || len(id) < 5 || len(id) > 15 || cfbl != env.From.String()+"; report=arf" || !proven || outgoing != 5 || sub != 9 {
+			t.Errorf("%s: Feedback-ID %q, CFBL-Address %q, CFBL-Feedback-ID %q", c.name, c.want+id, cfbl, token)
+		}
+		if signed := mail.Get(m.Head, "DKIM-Signature"); !strings.Contains(signed, "cfbl-address") || !strings.Contains(signed, "cfbl-feedback-id") || !strings.Contains(signed, "feedback-id:") {
+			t.Errorf("%s: the signature does not cover it: %s", c.name, signed)
+		}
 	}
 }

@@ -154,6 +154,11 @@ func (b *Books) Alive(tx *store.Tx, who mail.Address) error {
 	return nil
 }
 
+// SeenAlive is Alive in a transaction of its own, for doors that know who is there, such as a sign-in.
+func (b *Books) SeenAlive(ctx context.Context, who mail.Address) error {
+	return b.DB.Update(ctx, func(tx *store.Tx) error { return b.Alive(tx, who) })
+}
+
 // probe sends a subscription a message whose return path is its own: only if that bounces too, mail is paused.
 func (b *Books) probe(tx *store.Tx, l lists.List, s lists.Subscription, now lists.Bounces) error {
 	n := Notice{Name: "bounce_probe", To: []mail.Address{s.Address}, Language: s.Language, Words: lists.Words{"who": s.Address.String()}}

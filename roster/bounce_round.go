@@ -200,12 +200,12 @@ func (b *Books) Complained(tx *store.Tx, s lists.Subscription) error {
 	if err != nil {
 		return err
 	}
+	if err := tx.DropDeliveriesTo(s); err != nil {
+		return err
+	}
 	if l.Policy.Bounces.Complaint == lists.ComplaintPause {
 		if s.State != lists.Active {
 			return nil
-		}
-		if err := tx.FanOutOne(s, b.Out.Relay); err != nil {
-			return err
 		}
 		s.State, s.Vacation = lists.PausedSelf, time.Time{}
 		err = tx.SaveSubscription(s)
@@ -252,6 +252,25 @@ func (b *Books) Standing(tx *store.Tx, l lists.List, s lists.Subscription) (st S
 	}
 	st.Score = st.ScoreAt(tx.Now, l.Policy.Bounces)
 	return st, nil
+}
+
+// knownBounces tells a member what is kept of mail to them that did not arrive; nothing if all did.
+func knownBounces(tx *store.Tx, out *strings.Builder, l lists.List, s lists.Subscription) error {
+	now, err := tx.Score(s.ID)
+	if err != nil {
+		return err
+	}
+	if now != (lists.Bounces{}) {
+		fmt.Fprintf(out, "  bounce_score: %g\n", now.ScoreAt(tx.Now, l.Policy.Bounces))
+	}
+	history, err := tx.BouncesOf(s.ID, 100)
+	if err == nil && len(history) > 0 {
+		out.WriteString("  Mail to you that did not arrive\n")
+	}
+	for _, e := range history {
+		fmt.Fprintf(out, "    %s  %s (%s): %s\n", e.At.Format("2006-01-02 15:04 UTC"), e.Class, e.State, e.Reply)
+	}
+	return err
 }
 
 // Scores are those of a list's subscriptions that have any.

@@ -354,3 +354,82 @@ func TestRefused(t *testing.T) {
 		}
 	})
 }
+
+// TestComplainedGetsNothing: what had not yet left for a member when they complained, and what a fan-out under way would
+// have added, leaves no more; the others get it.
+func TestComplainedGetsNothing(t *testing.T) {
+	engines(t, func(h *house) {
+		for _, action := range []string{"remove", "pause"} {
+			name := action + "@lists.test"
+			h.create(name, "complaint="+action)
+			h.add(name, "ann@a.test", "bob@b.test")
+			waiting, underWay := h.post(name), h.post(name)
+			h.fan(waiting)
+			h.must(h.db.Update(h.Context(), func(tx *store.Tx) error {
+				s, err := tx.Subscription(h.at(name).ID, addr("ann@a.test"))
+				if err != nil {
+					return err
+				}
+				return h.books.Complained(tx, s)
+			}))
+			h.fan(underWay)
+			var due []string
+			h.view(func(tx *store.Tx) error {
+				for _, id := range []store.OutgoingID{waiting, underWay} {
+					all, err := tx.DeliveriesOf(id, "", 100)
+					if err != nil {
+						return err
+					}
+					for _, d := range all {
+						if d.State == store.Due {
+							due = append(due, d.Rcpt)
+						}
+					}
+				}
+				return nil
+			})
+			if got := strings.Join(due, " "); got != "bob@b.test bob@b.test" {
+				h.Errorf("%s: %q are still to get mail", action, got)
+			}
+		}
+	})
+}
+
+// TestAliveElsewhere: leaving one list, and signing in, shows that somebody reads the mail of all.
+func TestAliveElsewhere(t *testing.T) {
+	t.Parallel()
+	for name, act := range map[string]func(h *house) error{
+		"a sign-in": func(h *house) error { return h.books.SeenAlive(h.Context(), addr("ANN@a.test")) },
+		"leaving another list": func(h *house) error {
+			token := h.books.Minter.LeaveToken(h.subscription("ops@lists.test", "ann@a.test").ID)
+			_, err := h.books.LeaveByLink(h.Context(), token, Asker{How: "web"})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			h.books.Minter = lists.NewMinter([]byte("a key of the tests"))
+			h.create("dev@lists.test")
+			h.create("ops@lists.test")
+			h.add("dev@lists.test", "ann@a.test")
+			h.add("ops@lists.test", "ann@a.test")
+			h.fails("dev@lists.test", 1, mail.NoUser, "ann@a.test")
+			h.run(h.books.ReadBounces)
+			if got := h.score("dev@lists.test", "ann@a.test"); got != "1 scoring active" {
+				t.Fatalf("she stands at %q", got)
+			}
+			h.view(func(tx *store.Tx) error {
+				known, err := Known(tx, addr("ann@a.test"))
+				if !strings.Contains(known, "  bounce_score: 1\n  Mail to you that did not arrive\n    2031-02-03 04:05 UTC  no_user (counted): 550 5.1.1 no\n") {
+					t.Errorf("she is told\n%s", known)
+				}
+				return err
+			})
+			h.must(act(h))
+			if got := h.score("dev@lists.test", "ann@a.test"); got != "0 active" {
+				t.Errorf("she stands at %q", got)
+			}
+		})
+	}
+}

@@ -139,7 +139,10 @@ func (b *Books) LeaveNow(tx *store.Tx, l lists.List, subscription int64, by Aske
 	if s.List != l.ID {
 		return mail.Address{}, store.ErrNotFound
 	}
-	return s.Address, b.letGo(tx, l, s, by)
+	if err := b.letGo(tx, l, s, by); err != nil {
+		return s.Address, err
+	}
+	return s.Address, b.Alive(tx, s.Address) // who leaves one list reads the mail of the others
 }
 
 // letGo ends a subscription and says goodbye, with a way back.

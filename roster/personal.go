@@ -203,6 +203,9 @@ func Known(tx *store.Tx, who mail.Address) (string, error) {
 				fmt.Fprintf(&out, "  %s: %s\n", key, v)
 			}
 		}
+		if err := knownBounces(tx, &out, l, *m.Sub); err != nil {
+			return "", err
+		}
 	}
 	consents, err := tx.Consents(who)
 	if err != nil {

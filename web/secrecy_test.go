@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"listd/archive"
+	"listd/lists"
+	"listd/store"
 )
 
 // hrefs are the links of a page.
@@ -164,7 +166,7 @@ func TestMembersOnly(t *testing.T) {
 func TestSignIn(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.create("inner@lists.test", "archive=members")
+	l := h.create("inner@lists.test", "archive=members")
 	h.member("inner@lists.test", "ann@example.org")
 	in := "/l/inner@lists.test/"
 	a := h.get(in + "?x=1")
@@ -190,7 +192,24 @@ func TestSignIn(t *testing.T) {
 	token := h.link("ann@example.org", in)
 	h.has(h.page("/signin/"+token), "signed in as ann@example.org")
 	h.page("/signin/" + token) // looking uses nothing up
+	scored := func(set bool) (b lists.Bounces) {
+		h.must(h.db.Update(h.Context(), func(tx *store.Tx) error {
+			sub, err := tx.Subscription(l.ID, address("ann@example.org"))
+			if err == nil && set {
+				err = tx.SetScore(sub.ID, lists.Bounces{Score: 2, Stage: lists.Scoring, Last: tx.Now})
+			}
+			if err == nil {
+				b, err = tx.Score(sub.ID)
+			}
+			return err
+		}))
+		return b
+	}
+	scored(true)
 	done := form("/signin/"+token, nil)
+	if b := scored(false); b != (lists.Bounces{}) {
+		t.Errorf("who has signed in is still charged with %+v", b)
+	}
 	if done.StatusCode != http.StatusSeeOther || done.Header.Get("Location") != in || len(done.Cookies()) != 1 {
 		t.Fatalf("%s %v", done.Status, done.Header)
 	}

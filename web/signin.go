@@ -72,10 +72,13 @@ func (s *Site) linkPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Site) signIn(w http.ResponseWriter, r *http.Request) {
-	secret, _, to, err := s.Users.SignIn(r.Context(), r.PathValue("token"))
+	secret, who, to, err := s.Users.SignIn(r.Context(), r.PathValue("token"))
 	if err != nil {
 		s.noLink(w, r, err)
 		return
+	}
+	if err := s.Books.SeenAlive(r.Context(), who.Address); err != nil {
+		s.Log.LogAttrs(r.Context(), slog.LevelError, "forget the bounces of who has signed in", slog.Any("error", err))
 	}
 	http.SetCookie(w, s.cookie(r, secret, int(sessionFor.Seconds())))
 	w.Header().Set("Cache-Control", "no-store")
