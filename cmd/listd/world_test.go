@@ -232,8 +232,8 @@ func (w *world) use(ts *testscript.TestScript, neg bool, args []string) {
 	w.current = args[0]
 }
 
-// stop ends a node as an operator does, and wants exit code 0: `stop [CONFIG]`.
-func (w *world) stop(ts *testscript.TestScript, neg bool, args []string) {
+// shutdown ends a node as an operator does, and wants exit code 0: `shutdown [CONFIG]`.
+func (w *world) shutdown(ts *testscript.TestScript, neg bool, args []string) {
 	n := w.node(ts, args)
 	ts.Check(n.cmd.Process.Signal(syscall.SIGTERM))
 	select {
