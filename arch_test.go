@@ -49,7 +49,7 @@ var plan = map[string]room{
 	"queue":   {may: []string{"task", "store", "mailauth", "lists", "mail"}, not: inside},
 	"roster":  {may: []string{"queue", "auth", "task", "store", "lists", "mail"}, not: inside},
 	"digest":  {may: []string{"feeds", "queue", "task", "store", "letter", "lists", "mail"}, not: inside},
-	"inbound": {may: []string{"roster", "auth", "archive", "queue", "task", "store", "mailauth", "lists", "mail"}, not: inside},
+	"inbound": {may: []string{"digest", "roster", "auth", "archive", "queue", "task", "store", "mailauth", "lists", "mail"}, not: inside},
 	"feeds":   {may: []string{"mail", "golang.org/x/net", "net/http"}, not: []string{"os", "os/exec", "database/sql", "log/slog", "testing"}},
 	"web":     {may: []string{"inbound", "roster", "archive", "auth", "lists", "mail", "golang.org/x/net/html", "net/http"}, not: []string{"database/sql", "listd/store"}},
 	"imap": {may: []string{"inbound", "archive", "auth", "lists", "mail", "github.com/emersion/go-imap/v2"},

@@ -80,6 +80,7 @@ type run struct {
 	Mode     lists.Mode
 	Schedule lists.Schedule // whole
 	After    *lists.Seq     `json:",omitempty"`
+	Due      time.Time      `json:",omitzero"` // by the schedule; zero if it is out of turn
 }
 
 // reached is the cursor of a run: issues go up to UpTo and are of the day At. Readers are whose issue is under way.
@@ -87,6 +88,8 @@ type reached struct {
 	UpTo    lists.Seq
 	At      time.Time
 	Readers *store.Followers `json:",omitempty"`
+	Due     time.Time        `json:",omitzero"`  // of the draft that organizers have had a word about
+	Skip    bool             `json:",omitempty"` // there is no issue: readers' cursors move without one
 }
 
 // The sizes of one step.
@@ -117,8 +120,11 @@ func turnOf(l lists.List, f store.Followers) turn {
 
 // key names a run, so that it is one: digest/LIST/MODE/SCHEDULE/ and what it is for.
 func (t turn) key(l lists.List, what string, at time.Time, after *lists.Seq) task.Key {
-	return task.Key{Kind: Kind, Name: fmt.Sprintf("%s/%s/%s/%s", l.ListID, t.mode, t.schedule, what), At: at,
-		Arg: run{List: l.ID, Mode: t.mode, Schedule: t.schedule, After: after}}
+	arg := run{List: l.ID, Mode: t.mode, Schedule: t.schedule, After: after}
+	if after == nil {
+		arg.Due = at
+	}
+	return task.Key{Kind: Kind, Name: fmt.Sprintf("%s/%s/%s/%s", l.ListID, t.mode, t.schedule, what), At: at, Arg: arg}
 }
 
 // Plan has each way of collecting run at the next instant of its schedule. The task is made before that, and so stands
@@ -145,6 +151,9 @@ func (k *Desk) Plan(_ context.Context, tx *store.Tx, now time.Time) (keys []task
 			planned[t] = true
 			at := t.schedule.Next(now)
 			keys = append(keys, t.key(l, at.Format(time.DateOnly), at, nil))
+			if t.mode == lists.Roundup && l.Policy.RoundupLead > 0 {
+				keys = append(keys, t.draftKey(l, at))
+			}
 		}
 		if many, err := much(tx, l, f.After); err != nil {
 			return nil, err
@@ -196,7 +205,7 @@ func (k *Desk) Send(ctx context.Context, l lists.ID, mode lists.Mode) (n int, er
 
 // begin fixes how far a run goes. The list's lock makes sure that all posts up to there are filed.
 func (k *Desk) begin(a run) task.Commit {
-	return func(_ context.Context, tx *store.Tx) (task.Next, error) {
+	return func(ctx context.Context, tx *store.Tx) (task.Next, error) {
 		l, err := tx.LockList(a.List)
 		if errors.Is(err, store.ErrNotFound) {
 			return task.Next{Done: true}, nil
@@ -210,6 +219,9 @@ func (k *Desk) begin(a run) task.Commit {
 		if _, err := tx.SweepKept(tx.Now.Add(-issuesKept), 1000); err != nil {
 			return task.Next{}, err
 		}
+		if _, err := tx.SweepCurations(tx.Now.Add(-curationKept)); err != nil {
+			return task.Next{}, err
+		}
 		if a.After != nil {
 			// Another node, or the clock, may have been faster.
 			found := false
@@ -221,7 +233,11 @@ func (k *Desk) begin(a run) task.Commit {
 				return task.Next{Done: true}, err
 			}
 		}
-		return task.Next{Cursor: reached{UpTo: l.LastSeq, At: tx.Now}}, nil
+		on := reached{UpTo: l.LastSeq, At: tx.Now}
+		if a.Mode == lists.Roundup && !a.Due.IsZero() {
+			return k.ruled(ctx, tx, l, a, on)
+		}
+		return task.Next{Cursor: on}, nil
 	}
 }
 

@@ -88,7 +88,7 @@ func newHouse(t testing.TB, url string) *house {
 	h.desk = &Desk{DB: db, Out: out, Log: log, Hostname: "mx.test", Chance: chance}
 	for i := range h.nodes {
 		h.nodes[i] = &task.Runner{DB: db, Log: log, Planners: []task.Planner{h.desk.Plan, h.desk.PlanFetch, h.books.Plan},
-			Steps: map[string]task.Step{Kind: h.desk.Step, FetchKind: h.desk.FetchStep, lists.LastIssueKind: h.desk.LastStep, queue.FanOutKind: out.FanOut, roster.VacationKind: h.books.EndVacations,
+			Steps: map[string]task.Step{Kind: h.desk.Step, DraftKind: h.desk.DraftStep, FetchKind: h.desk.FetchStep, lists.LastIssueKind: h.desk.LastStep, queue.FanOutKind: out.FanOut, roster.VacationKind: h.books.EndVacations,
 				roster.WordsKind: roster.DropWords}}
 	}
 	return h

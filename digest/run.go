@@ -42,9 +42,15 @@ func (k *Desk) Step(ctx context.Context, t task.Task) (task.Commit, error) {
 				return err
 			}
 		}
+		if at.Skip {
+			return nil
+		}
 		j, err = k.look(tx, l, turn{a.Mode, a.Schedule}, at.Readers.Language, at.Readers.After, at)
 		return err
 	})
+	if err == nil && at.Skip && at.Readers != nil {
+		return k.deliver(a.List, at, nil), nil
+	}
 	if errors.Is(err, store.ErrNotFound) || err == nil && (j == nil || j.build == nil) {
 		return func(context.Context, *store.Tx) (task.Next, error) { return task.Next{Done: true}, nil }, nil
 	}
@@ -52,19 +58,24 @@ func (k *Desk) Step(ctx context.Context, t task.Task) (task.Commit, error) {
 		return nil, err
 	}
 	if j.whole() {
-		return func(_ context.Context, tx *store.Tx) (task.Next, error) {
-			if _, err := tx.LockList(a.List); err != nil && !errors.Is(err, store.ErrNotFound) {
-				return task.Next{}, err
-			}
-			n, err := tx.DeliverIssue(*at.Readers, at.UpTo, j.out, maxDeliver, k.Out.Relay)
-			then := at
-			if n < maxDeliver {
-				then.Readers = nil
-			}
-			return task.Next{Cursor: then}, err
-		}, nil
+		return k.deliver(a.List, at, j.out), nil
 	}
 	return k.make(ctx, j, true, at)
+}
+
+// deliver sends an issue that is whole, or nothing, to some of its readers, whose cursors move.
+func (k *Desk) deliver(l lists.ID, at reached, out []store.Outgoing) task.Commit {
+	return func(_ context.Context, tx *store.Tx) (task.Next, error) {
+		if _, err := tx.LockList(l); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return task.Next{}, err
+		}
+		n, err := tx.DeliverIssue(*at.Readers, at.UpTo, out, maxDeliver, k.Out.Relay)
+		then := at
+		if n < maxDeliver {
+			then.Readers = nil
+		}
+		return task.Next{Cursor: then}, err
+	}
 }
 
 // left are readers whose cursor is still behind, nil if there are none. Those who lack least come first, which are most:
@@ -118,6 +129,7 @@ type job struct {
 	build   Builder // nil: nobody makes this mode
 	m       Material
 	edition store.Edition
+	wanted  *store.Curation  // by organizers; nil: nothing
 	issue   store.Issue      // the next part, as far as it is known
 	parts   int              // 0: there are no posts, and no issue
 	out     []store.Outgoing // of the parts that are made
@@ -191,6 +203,13 @@ func (k *Desk) proceed(tx *store.Tx, l lists.List, t turn, j *job, made []store.
 	if j.m.Text, err = tx.NoticeText(l.ID, "digest", j.edition.Language); err != nil {
 		return err
 	}
+	if !at.Due.IsZero() {
+		c, err := tx.Curation(l.ID, t.schedule, at.Due)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		j.wanted = &c
+	}
 	return j.m.gather(tx, j.edition.Issued)
 }
 
@@ -248,6 +267,10 @@ func (k *Desk) make(ctx context.Context, j *job, regular bool, cursor any) (task
 	chance := k.Chance()
 	j.m.ID = "d" + hex.EncodeToString(chance[:])
 	start := k.DB.Now()
+	var err error
+	if j.m.Changes, err = j.m.curated(ctx, j.wanted); err != nil {
+		return nil, err
+	}
 	m, err := j.build(ctx, j.m)
 	if err != nil {
 		return nil, err

@@ -51,8 +51,12 @@ func (d *Door) moderate(tx *store.Tx, a *arrival, j *job) error {
 	}
 	who, id, err := d.Books.Moderator(tx, j.target.Token)
 	if errors.Is(err, roster.ErrToken) {
-		j.note, j.missed = "no such token", 1
-		return nil
+		err = d.curate(tx, a, j)
+		if errors.Is(err, roster.ErrToken) {
+			j.note, j.missed = "no such token", 1
+			return nil
+		}
+		return err
 	}
 	if err != nil {
 		return err

@@ -90,6 +90,9 @@ func CheckNotice(name, raw string) error {
 	}
 	known := Words{}
 	_, _ = fillSlots(builtIn, func(word string) (string, error) { known[word] = "x"; return "", nil }) // it never fails
+	for paragraph := range strings.SplitSeq(builtIn, "\n\n") {
+		_, _, _ = cutCondition(paragraph, func(word string) (string, error) { known[word] = "x"; return "", nil }) // nor does it
+	}
 	for _, always := range commonWords {
 		known[always] = "x"
 	}

@@ -68,8 +68,11 @@ type Policy struct {
 	DigestSize   int64  // an issue goes out when so many bytes wait, and has no more where it can; 0: by the clock alone
 	DigestVolume Volume // how often issues are counted from 1 again
 	Feeds        []Feed // of which round-ups tell
-	Report       ReportEvery
-	ReportTo     ReportTo
+
+	RoundupLead    time.Duration // how long before its time organizers get the draft of a round-up; 0: they get none
+	RoundupSilence Silence
+	Report         ReportEvery
+	ReportTo       ReportTo
 
 	// Archive.
 	Archive          Archive
@@ -231,7 +234,7 @@ func DefaultPolicy() Policy {
 		NoSubject: Accept, QuotedDigest: Hold,
 		ReplyTo: ReplyPoster, From: FromAsNeeded, Personalize: PersonalFull, ListHeaders: true,
 		Bounces: defaultBounces(),
-		Digest:  defaultSchedule, DigestVolume: VolumeYearly, Report: ReportNone, ReportTo: ReportOwners,
+		Digest:  defaultSchedule, DigestVolume: VolumeYearly, RoundupLead: 4 * time.Hour, RoundupSilence: SilenceSends, Report: ReportNone, ReportTo: ReportOwners,
 		Archive: ArchivePublic, ArchiveAddresses: AddressesHidden,
 	}
 }

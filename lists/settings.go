@@ -117,6 +117,10 @@ var settings = []setting{
 	choice("report", "how often a report of the list's numbers goes out", func(p *Policy) *ReportEvery { return &p.Report },
 		ReportNone, ReportWeekly, ReportMonthly),
 	choice("report_to", "who gets the report", func(p *Policy) *ReportTo { return &p.ReportTo }, ReportOwners, ReportMembers),
+	duration("roundup_lead", "how long before its time the draft of a round-up goes to the organizers; 0 for no draft",
+		func(p *Policy) *time.Duration { return &p.RoundupLead }),
+	choice("roundup_silence", "what becomes of a round-up that no organizer says a word about",
+		func(p *Policy) *Silence { return &p.RoundupSilence }, SilenceSends, SilenceHolds),
 	feedList("feeds", "other places of the group's, of which the round-up tells", func(p *Policy) *[]Feed { return &p.Feeds }),
 
 	choice("archive", "who may read the archive", func(p *Policy) *Archive { return &p.Archive },

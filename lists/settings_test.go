@@ -57,6 +57,8 @@ var values = map[string][2]string{
 	"bounce_warnings":              {"1", "often"},
 	"bounce_warning_interval":      {"3d", "soon"},
 	"munge_domains":                {"a.example, b.example", "a@b"},
+	"roundup_lead":                 {"6h", "soon"},
+	"roundup_silence":              {"hold", "wait"},
 	"digest":                       {"monthly first-mon 18:30 Europe/Paris", "hourly"},
 	"digest_posts":                 {"50", "-1"},
 	"digest_size":                  {"40KiB", "big"},

@@ -25,7 +25,7 @@ func (a *app) digestCommand() *cobra.Command {
 		Long: `Members in the modes digest, plain and index get a list's posts in issues: by the list's schedule, or one of their own.
 A digest is a mail with each post attached as it was written, a plain digest one text (RFC 1153), an index names the posts.`,
 	}
-	c.AddCommand(a.digestPreview(), a.digestSend(), a.digestSchedule())
+	c.AddCommand(a.digestPreview(), a.digestSend(), a.digestEdit(), a.digestSchedule())
 	return c
 }
 

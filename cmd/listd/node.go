@@ -83,7 +83,8 @@ func newNode(t *site) (*node, error) {
 		Steps: map[string]task.Step{queue.FanOutKind: t.out.FanOut, inbound.ExpireKind: t.door.Expire, queue.SweepKind: sweeper.Sweep,
 			inbound.RuleKind: t.door.CarryOut, roster.VacationKind: t.books.EndVacations, archive.SweepKind: archive.Sweep, roster.WordsKind: roster.DropWords,
 			roster.BouncesKind: t.books.ReadBounces, roster.BounceRoundKind: t.books.BounceRound, roster.RemedyKind: t.door.Remedy,
-			inbound.ReportKind: t.door.Report, digest.Kind: desk.Step, digest.ReportKind: desk.ReportStep, digest.FetchKind: desk.FetchStep, lists.LastIssueKind: desk.LastStep},
+			inbound.ReportKind: t.door.Report, digest.Kind: desk.Step, digest.DraftKind: desk.DraftStep, digest.ReportKind: desk.ReportStep,
+			digest.FetchKind: desk.FetchStep, lists.LastIssueKind: desk.LastStep},
 		Planners: []task.Planner{t.door.Plan, sweeper.Plan, t.books.Plan, archive.PlanSweep, t.books.PlanBounces, t.door.PlanReports, desk.Plan, desk.PlanReports, desk.PlanFetch}}
 	if !t.cfg.Postgres() {
 		t.door.Room = roomOn(filepath.Dir(t.cfg.Database))

@@ -111,6 +111,7 @@ func sent() []part {
 		{"Sources", testSources},
 		{"NewNamed", testNewNamed},
 		{"OwnText", testOwnText},
+		{"Curations", testCurations},
 		{"Kept", testKept},
 		{"SeenIssues", testSeenIssues},
 		{"SiteValues", testSiteValues},

@@ -1,0 +1,18 @@
+-- +goose Up
+
+-- Round-ups that organizers have been sent a draft of, and what they want of them. topics, dropped and first are the first
+-- posts of topics, as lists of Seq in JSON.
+CREATE TABLE curations (
+    list_id  BIGINT NOT NULL REFERENCES lists ON DELETE CASCADE,
+    schedule TEXT NOT NULL,
+    due_at   BIGINT NOT NULL,
+    topics   TEXT NOT NULL,
+    intro    TEXT NOT NULL DEFAULT '',
+    dropped  TEXT NOT NULL DEFAULT '[]',
+    first    TEXT NOT NULL DEFAULT '[]',
+    verdict  TEXT NOT NULL DEFAULT '',
+    by_whom  TEXT NOT NULL DEFAULT '',
+    settled  BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (list_id, schedule, due_at)
+);
+CREATE INDEX curations_by_age ON curations (due_at);
