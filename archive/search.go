@@ -32,7 +32,7 @@ type Hit struct {
 // Result is a page of hits.
 type Result struct {
 	Hits  []Hit
-	Total int      // how many posts were found, as far as was counted: 200
+	Total int      // how many posts were found, as far as was counted: 100
 	Many  bool     // there are more than Total
 	Next  string   // a cursor for the next page; "" at the end
 	Odd   []string // what of the query was not understood
@@ -41,7 +41,7 @@ type Result struct {
 // Bounds of a search.
 const (
 	maxHits    = 100    // a page
-	maxCount   = 200    // posts that are counted: a phrase is dear to count
+	maxCount   = 100    // posts that are counted: a phrase is dear to count
 	maxRanked  = 1000   // posts that come in order of rank
 	newestHits = 20_000 // posts among which these are, for one term; fewer for several, each of which costs as much
 	maxWeighed = 16     // terms; with more the latest come first

@@ -325,7 +325,7 @@ func TestSearchMany(t *testing.T) {
 			if got != strings.Join(want, " ") {
 				d.Errorf("%s: found %s", query, got)
 			}
-			if res.Total != min(len(want), 200) || res.Many != (len(want) > 200) {
+			if res.Total != min(len(want), 100) || res.Many != (len(want) > 100) {
 				d.Errorf("%s: %d in all (many: %v)", query, res.Total, res.Many)
 			}
 		}

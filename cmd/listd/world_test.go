@@ -95,11 +95,40 @@ type running struct {
 
 // site makes a site on loopback whose mail leaves by the relay: `site [DATABASE]`.
 func (w *world) site(ts *testscript.TestScript, neg bool, args []string) {
-	ts.Check(ts.Exec("listd", "init", "--domain", "lists.test", "--owner", "admin@site.test"))
+	newSite.in(ts)
 	for _, c := range [][]string{{"smtp.listen", `["127.0.0.1:0"]`}, {"smtp.lmtp", `["unix:lmtp.sock"]`},
 		{"delivery.relay", strconv.Quote(w.relayAddr)}, {"delivery.relay_tls", `"none"`},
 		{"http.listen", `""`}, {"dns.resolver", `"127.0.0.1:9"`}} { // where nobody answers: no story asks the world
 		w.conf(ts, false, c)
+	}
+}
+
+// newSite is what listd init makes, made once: keys take seconds. A story with a clock of its own makes its own.
+var newSite initiated
+
+type initiated struct {
+	mu    sync.Mutex
+	files map[string][]byte
+}
+
+func (i *initiated) in(ts *testscript.TestScript) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.files == nil || ts.Getenv("LISTD_CLOCK") != "" {
+		ts.Check(ts.Exec("listd", "init", "--domain", "lists.test", "--owner", "admin@site.test"))
+	}
+	if ts.Getenv("LISTD_CLOCK") != "" {
+		return
+	}
+	if i.files == nil {
+		made := map[string][]byte{}
+		for _, name := range []string{"listd.toml", "listd.db"} {
+			made[name] = []byte(ts.ReadFile(name))
+		}
+		i.files = made
+	}
+	for name, b := range i.files {
+		ts.Check(os.WriteFile(ts.MkAbs(name), b, 0o600))
 	}
 }
 
