@@ -24,10 +24,13 @@ test: ## all tests, with the race detector; installs PostgreSQL's binaries where
 needs: ## what the tests need beside Go
 	@sh .ci/needs
 
-bench: ## the main job against the raw limit of the same run; then the archive
+bench: ## the main job against the raw limit of the same run; then the archive, digests and bounces
 	$(GO) run ./bench
 	$(GO) test ./archive -run '^$$' -bench 'Import|Index$$' -benchtime 1x -mails 20000 -timeout 1h
 	$(GO) test ./archive -run '^$$' -bench 'Search$$' -benchtime 1x -posts 300000 -timeout 2h
+	$(GO) test ./web -run '^$$' -bench Pages -benchtime 1x -posts 300000 -timeout 1h
+	$(GO) test ./digest -run '^$$' -bench Week -benchtime 1x -timeout 1h
+	$(GO) test ./inbound -run '^$$' -bench Bounces -timeout 1h
 
 fuzz: ## every fuzz target for FUZZTIME
 	@for p in $$($(GO) list ./...); do \
