@@ -67,7 +67,7 @@ func TestRoundupWhole(t *testing.T) {
 	text, page, _ := parts(t, full())
 	for _, want := range []string{"How do you pin versions? We use ranges for all libraries.",
 		"> cyn: We lock versions of all libraries, and update them once a week.\n", "> dan: Locking versions works for libraries as well as for programs\n  > here.\n",
-		"* From the calendar, Tue 2031-02-04 18:00\n", "* Meeting <b>one</b> [1], Wed 2031-02-05 18:00\n",
+		"* From the calendar, Tue 2031-02-04 18:00 GMT\n", "* Meeting <b>one</b> [1], Wed 2031-02-05 18:00 GMT\n",
 		"Grace, <i>Heidi</i> and Ivan", "pin.example.org/how <https://pin.example.org/how?x=1>, by 2 people", "party.example.org/2031", "Our blog",
 		"<https://blog.example.org/new>, Sat 2031-02-01", "Posts by day", "Mon 27  1  #"} {
 		if !strings.Contains(text, want) {

@@ -168,11 +168,15 @@ func (m Material) events(w roundWords, all []happening) (out []letter.Link) {
 	return out
 }
 
-// when is the day and the time of an event; the day alone if it has all of it.
+// when is the day and the time of an event, by the clock of where it takes place if its calendar says so; the day alone if
+// it has all of it.
 func (w roundWords) when(e mail.Event, zone *time.Location) string {
 	if e.AllDay {
 		return w.day(e.Begin)
 	}
-	at := e.Begin.In(zone)
-	return w.day(at) + " " + at.Format("15:04")
+	at := e.Begin
+	if at.Location() == time.UTC {
+		at = at.In(zone)
+	}
+	return w.day(at) + " " + at.Format("15:04 MST")
 }
