@@ -205,14 +205,14 @@ func (tx *Tx) Reroute(relay bool, limit int) (n int, err error) {
 	return n, nil
 }
 
-// SweepOutgoing deletes up to limit deliveries of the oldest outgoing created before that has none due any more, and
-// with the last of them the outgoing. It says how many rows went; 0: there is nothing to sweep. Uses outgoing_by_age and
+// SweepOutgoing deletes up to limit deliveries of the oldest outgoing created before of which none is due any more or was
+// settled since, and with the last of them the outgoing. It says how many rows went; 0: there is nothing to sweep. Uses outgoing_by_age and
 // deliveries' UNIQUE (outgoing_id, rcpt).
 func (tx *Tx) SweepOutgoing(before time.Time, limit int) (int64, error) {
 	var id OutgoingID
 	err := tx.get(`SELECT o.id FROM outgoing o WHERE o.created_at < ? AND o.fanned_to < 0
-		AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.outgoing_id = o.id AND d.state = 'due')
-		ORDER BY o.created_at, o.id LIMIT 1`, []any{millis(before)}, &id)
+		AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.outgoing_id = o.id AND (d.state = 'due' OR d.settled_at >= ?))
+		ORDER BY o.created_at, o.id LIMIT 1`, []any{millis(before), millis(before)}, &id)
 	if isNotFound(err) {
 		return 0, tx.SweepTallies()
 	}

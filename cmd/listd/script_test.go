@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long a story waits for what must happen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // TestScripts runs the stories of testdata/script: the real program, real sockets, and a relay that catches what leaves.
 func TestScripts(t *testing.T) {

@@ -133,12 +133,18 @@ func testSweepOutgoing(f *fixture) {
 		f.settle(store.Settled{ID: c.ID, Claim: c.Claim, State: store.Sent, Code: 250})
 	}
 	due, fanning, none := f.outgoing(store.Outgoing{}, "a@due.example"), f.outgoing(store.Outgoing{FannedTo: 1}), f.outgoing(store.Outgoing{})
+	late := f.outgoing(store.Outgoing{}, "a@late.example") // given up only when everything else is long over
 	f.clock.add(time.Hour)
 	young := f.outgoing(store.Outgoing{})
+	before := f.clock.Now()
+	f.clock.add(time.Minute)
+	for _, c := range f.claim("late.example", 0, 1, 7) {
+		f.settle(store.Settled{ID: c.ID, Claim: c.Claim, State: store.Failed, Code: 550})
+	}
 	var swept []int64
 	for n := int64(1); n > 0; {
 		f.update(func(tx *store.Tx) (err error) {
-			n, err = tx.SweepOutgoing(tx.Now, 2)
+			n, err = tx.SweepOutgoing(before, 2)
 			return err
 		})
 		swept = append(swept, n)
@@ -146,7 +152,7 @@ func testSweepOutgoing(f *fixture) {
 	equal(f, "rows swept at a time", fmt.Sprint(swept), "[2 2 2 1 0]")
 	f.view(func(tx *store.Tx) error {
 		for o, want := range map[store.OutgoingID]error{done.ID: store.ErrNotFound, none.ID: store.ErrNotFound, due.ID: nil, fanning.ID: nil,
-			young.ID: nil} {
+			young.ID: nil, late.ID: nil} {
 			if _, err := tx.Outgoing(o); !errors.Is(err, want) {
 				f.Errorf("outgoing %d: %v, want %v", o, err, want)
 			}
