@@ -23,7 +23,8 @@ func (a *app) digestCommand() *cobra.Command {
 		Use:   "digest",
 		Short: "Issues for members who do not want every post by itself",
 		Long: `Members in the modes digest, plain and index get a list's posts in issues: by the list's schedule, or one of their own.
-A digest is a mail with each post attached as it was written, a plain digest one text (RFC 1153), an index names the posts.`,
+A digest is a mail with each post attached as it was written, a plain digest one text (RFC 1153), an index names the posts.
+In the mode roundup they get a letter of what was talked about, which owners and moderators see some hours before.`,
 	}
 	c.AddCommand(a.digestPreview(), a.digestSend(), a.digestEdit(), a.digestSchedule())
 	return c
@@ -61,7 +62,8 @@ func (a *app) digestPreview() *cobra.Command {
 		Use:   "preview LIST",
 		Short: "Print the issue that would go out now",
 		Example: `  listd digest preview pyug@lists.example.org --mode plain
-  listd digest preview pyug@lists.example.org --since 7d > issue.eml`,
+  listd digest preview pyug@lists.example.org --since 7d > issue.eml
+  listd digest preview pyug@lists.example.org --mode report --json`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.complete(false, theLists),
 		RunE: func(c *cobra.Command, args []string) error {
