@@ -1,12 +1,14 @@
 package digest
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -55,7 +57,7 @@ func (k *Desk) DraftStep(ctx context.Context, t task.Task) (task.Commit, error) 
 		if err != nil || l.Policy.RoundupLead == 0 || !tx.Now.Before(a.Due) {
 			return err
 		}
-		readers, err := left(tx, l, turn{lists.Roundup, a.Schedule}, l.LastSeq)
+		readers, err := most(tx, l, turn{lists.Roundup, a.Schedule})
 		if err != nil || readers == nil {
 			return err
 		}
@@ -86,6 +88,26 @@ func (k *Desk) DraftStep(ctx context.Context, t task.Task) (task.Commit, error) 
 		}
 		return task.Next{Done: true}, err
 	}, nil
+}
+
+// most are the readers of a way of collecting whose cursor most of them share, the one furthest behind if several are as many;
+// nil if nothing waits for any. Who came since the last issue shares it with few.
+func most(tx *store.Tx, l lists.List, t turn) (*store.Followers, error) {
+	all, err := tx.FollowersOf(l.ID)
+	at := map[lists.Seq]store.Followers{}
+	for _, f := range all {
+		if turnOf(l, f) == t && f.After < l.LastSeq {
+			f.Members += at[f.After].Members // of every language
+			at[f.After] = f
+		}
+	}
+	if err != nil || len(at) == 0 {
+		return nil, err
+	}
+	found := slices.MinFunc(slices.Collect(maps.Values(at)), func(x, y store.Followers) int {
+		return cmp.Or(-cmp.Compare(x.Members, y.Members), cmp.Compare(x.After, y.After))
+	})
+	return &found, nil
 }
 
 // sendDraft sends the draft to each organizer, with a token of their own to reply to.
@@ -171,7 +193,9 @@ func Curate(tx *store.Tx, c store.Curation, want lists.Curation, by string) (sto
 			if n < 1 || n > len(c.Topics) {
 				return nil, NoTopicError{n, len(c.Topics)}
 			}
-			out = append(out, c.Topics[n-1])
+			if seq := c.Topics[n-1]; !slices.Contains(out, seq) {
+				out = append(out, seq)
+			}
 		}
 		return out, nil
 	}
@@ -298,5 +322,43 @@ func (m Material) curated(ctx context.Context, c *store.Curation) (Changes, erro
 		}
 		return out
 	}
-	return Changes{Intro: c.Intro, Drop: numbers(c.Drop), First: numbers(c.First)}, err
+	first := slices.Clone(c.First)
+	for _, s := range c.Topics {
+		if !slices.Contains(first, s) {
+			first = append(first, s) // what came after the draft stands behind
+		}
+	}
+	return Changes{Intro: c.Intro, Drop: numbers(c.Drop), First: numbers(first)}, err
+}
+
+// asPosted are what organizers want of a round-up with each topic named by the first of its posts that are told of: a reader
+// who came when a thread was under way does not get its first, which the draft has it by.
+func asPosted(tx *store.Tx, c store.Curation, posts []store.Post) (store.Curation, error) {
+	firsts, known := map[store.ThreadID]lists.Seq{}, map[lists.Seq]bool{}
+	for _, p := range posts {
+		if _, ok := firsts[p.Thread]; !p.Hidden && (!ok || p.Thread == 0) {
+			firsts[p.Thread], known[p.Seq] = p.Seq, true
+		}
+	}
+	now := map[lists.Seq]lists.Seq{}
+	for _, seq := range c.Topics {
+		if known[seq] {
+			continue
+		}
+		p, err := tx.Post(c.List, seq)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return c, err
+		}
+		if first, ok := firsts[p.Thread]; ok && p.Thread != 0 {
+			now[seq] = first
+		}
+	}
+	for _, all := range []*[]lists.Seq{&c.Topics, &c.Drop, &c.First} {
+		named := slices.Clone(*all)
+		for i, seq := range named {
+			named[i] = cmp.Or(now[seq], seq)
+		}
+		*all = named
+	}
+	return c, nil
 }

@@ -208,6 +208,9 @@ func (k *Desk) proceed(tx *store.Tx, l lists.List, t turn, j *job, made []store.
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
+		if c, err = asPosted(tx, c, j.m.Posts); err != nil {
+			return err
+		}
 		j.wanted = &c
 	}
 	return j.m.gather(tx, j.edition.Issued)
