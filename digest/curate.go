@@ -172,6 +172,7 @@ func (k *Desk) sendDraft(tx *store.Tx, m Material, data letter.Roundup, a draftR
 // Why a word about a round-up comes to nothing.
 var (
 	ErrNoDraft = errors.New("no draft of a round-up waits for a word")
+	ErrIntro   = fmt.Errorf("an introduction has at most %d bytes", lists.MaxIntro)
 	ErrSent    = errors.New("this round-up has gone out, or never will")
 )
 
@@ -187,6 +188,9 @@ func (e NoTopicError) Error() string {
 func Curate(tx *store.Tx, c store.Curation, want lists.Curation, by string) (store.Curation, error) {
 	if c.Settled {
 		return c, ErrSent
+	}
+	if len(want.Intro) > lists.MaxIntro {
+		return c, ErrIntro
 	}
 	seqs := func(numbers []int) (out []lists.Seq, err error) {
 		for _, n := range numbers {
@@ -284,12 +288,15 @@ func (k *Desk) ruled(ctx context.Context, tx *store.Tx, l lists.List, a run, on 
 	if err != nil {
 		return task.Next{}, err
 	}
+	if c.Settled {
+		return task.Next{Done: true}, nil // it was sent before its time, or while it was held
+	}
 	next := task.Next{Cursor: on}
 	switch {
 	case c.Verdict == lists.CurateSkip:
 		on.Skip = true
 		next.Cursor = on
-	case c.Verdict == lists.CurateHold || c.Verdict == "" && l.Policy.RoundupSilence == lists.SilenceHolds:
+	case l.Policy.RoundupLead > 0 && (c.Verdict == lists.CurateHold || c.Verdict == "" && l.Policy.RoundupSilence == lists.SilenceHolds):
 		all, err := tx.Curations(l.ID)
 		if err != nil {
 			return next, err
@@ -361,4 +368,25 @@ func asPosted(tx *store.Tx, c store.Curation, posts []store.Post) (store.Curatio
 		*all = named
 	}
 	return c, nil
+}
+
+// pending is the round-up by a schedule that waits for its time or for a word; nil if none does.
+func pending(tx *store.Tx, l lists.ID, s lists.Schedule) (*store.Curation, error) {
+	all, err := tx.Curations(l)
+	if i := slices.IndexFunc(all, func(c store.Curation) bool { return c.Schedule == s }); err == nil && i >= 0 {
+		return &all[i], nil
+	}
+	return nil, err
+}
+
+// sendNow has a round-up that is sent out of turn be the one that organizers have had a draft of, if one waits: as they
+// want it, and whatever they have said about its time.
+func sendNow(tx *store.Tx, l lists.ID, t turn, key *task.Key) error {
+	c, err := pending(tx, l, t.schedule)
+	if err != nil || c == nil {
+		return err
+	}
+	key.Arg = run{List: l, Mode: t.mode, Schedule: t.schedule, Due: c.Due}
+	c.Verdict = lists.CurateSend
+	return tx.SaveCuration(*c)
 }

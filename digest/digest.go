@@ -194,7 +194,13 @@ func (k *Desk) Send(ctx context.Context, l lists.ID, mode lists.Mode) (n int, er
 			}
 			sent[t] = true
 			n++
-			if err := task.Add(tx, t.key(l, "now-"+strconv.FormatInt(tx.Now.UnixMilli(), 36), time.Time{}, nil)); err != nil {
+			key := t.key(l, "now-"+strconv.FormatInt(tx.Now.UnixMilli(), 36), time.Time{}, nil)
+			if t.mode == lists.Roundup {
+				if err := sendNow(tx, l.ID, t, &key); err != nil {
+					return err
+				}
+			}
+			if err := task.Add(tx, key); err != nil {
 				return err
 			}
 		}

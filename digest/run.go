@@ -391,7 +391,13 @@ func (k *Desk) Preview(ctx context.Context, l lists.ID, mode lists.Mode, since t
 			}
 		}
 		j = &job{build: k.builder(mode), edition: e}
-		err = k.proceed(tx, l, t, j, nil, after, reached{UpTo: l.LastSeq, At: tx.Now})
+		at := reached{UpTo: l.LastSeq, At: tx.Now}
+		if c, err := pending(tx, l.ID, t.schedule); err != nil {
+			return err
+		} else if c != nil && mode == lists.Roundup {
+			at.Due = c.Due
+		}
+		err = k.proceed(tx, l, t, j, nil, after, at)
 		if err == nil && len(j.m.Posts) == 0 {
 			err = ErrNoPosts
 		}
@@ -405,6 +411,9 @@ func (k *Desk) Preview(ctx context.Context, l lists.ID, mode lists.Mode, since t
 	}
 	chance := k.Chance()
 	j.m.ID = "d" + hex.EncodeToString(chance[:])
+	if j.m.Changes, err = j.m.curated(ctx, j.wanted); err != nil {
+		return mail.Message{}, err
+	}
 	return j.build(ctx, j.m)
 }
 

@@ -37,10 +37,10 @@ type Curation struct {
 // CurateKind is the kind of the confirmation by which an organizer's reply is known.
 const CurateKind = "roundup"
 
-// Bounds of a reply.
+// MaxIntro is how long an introduction is at most, in bytes; maxTopics how many numbers a reply may name.
 const (
-	maxIntro  = 4000 // bytes
-	maxTopics = 50   // numbers
+	MaxIntro  = 4000
+	maxTopics = 50
 )
 
 // curateVerbs are the words that a reply may use, in the languages that notices have.
@@ -74,7 +74,7 @@ func ReadCuration(m mail.Message) (c Curation, ok bool) {
 		}
 	}
 	c.Intro = strings.TrimSpace(strings.Join(intro, "\n"))
-	if said.cut || len(c.Drop) > maxTopics || len(c.First) > maxTopics || len(c.Intro) > maxIntro {
+	if said.cut || len(c.Drop) > maxTopics || len(c.First) > maxTopics || len(c.Intro) > MaxIntro {
 		return Curation{}, false
 	}
 	return c, c.Verdict != "" || c.Intro != "" || len(c.Drop) > 0 || len(c.First) > 0
