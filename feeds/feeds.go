@@ -13,8 +13,10 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/html"
@@ -80,16 +82,17 @@ type reader struct {
 	from  time.Time
 	known bool
 	path  []string
-	text  strings.Builder
+	text  strings.Builder // of the element that says something of an item or a place, with what is within it
+	plain bool            // it is no HTML (RFC 4287 section 3.1.1)
 	item  *Item
 	words string // of its content, which serves where there is no summary
 }
 
 func (r *reader) read(b []byte) error {
-	d := xml.NewDecoder(bytes.NewReader(b))
+	d := xml.NewDecoder(bytes.NewReader(decoded(b)))
 	d.Strict = false
 	d.Entity = xml.HTMLEntity
-	d.CharsetReader = func(label string, in io.Reader) (io.Reader, error) { return charset.NewReaderLabel(label, in) }
+	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil } // it is UTF-8 by now
 	for {
 		t, err := d.Token()
 		if errors.Is(err, io.EOF) {
@@ -105,12 +108,12 @@ func (r *reader) read(b []byte) error {
 			}
 			r.begin(t)
 		case xml.CharData:
-			if r.text.Len() < maxText {
+			if r.text.Len() < maxText && !hides(r.path) {
 				r.text.Write(t[:min(len(t), maxText)])
 			}
 		case xml.EndElement:
 			if len(r.path) > 0 {
-				r.end(t.Name.Local)
+				r.end(t.Name)
 				r.path = r.path[:len(r.path)-1]
 			}
 			if len(r.feed.Items) == maxItems {
@@ -118,6 +121,39 @@ func (r *reader) read(b []byte) error {
 			}
 		}
 	}
+}
+
+// decoded is a document in UTF-8, as its byte order mark or its declaration tells, or Windows-1252 where it is not what it
+// says; without the characters that XML has no place for, of which one would be the end of it.
+func decoded(b []byte) []byte {
+	label := "utf-8"
+	if head, _, ok := bytes.Cut(b[:min(len(b), 200)], []byte("?>")); ok {
+		if _, after, ok := strings.Cut(string(head), "encoding="); ok && len(after) > 2 {
+			label, _, _ = strings.Cut(after[1:], after[:1])
+		}
+	}
+	e, _ := charset.Lookup(label)
+	switch {
+	case bytes.HasPrefix(b, []byte("\xff\xfe")):
+		e, _ = charset.Lookup("utf-16le")
+	case bytes.HasPrefix(b, []byte("\xfe\xff")):
+		e, _ = charset.Lookup("utf-16be")
+	case utf8.Valid(b) && (e == nil || !strings.HasPrefix(strings.ToLower(label), "iso-2022")):
+		e = nil
+	case e == nil || strings.EqualFold(label, "utf-8"):
+		e, _ = charset.Lookup("windows-1252")
+	}
+	if e != nil {
+		if text, err := e.NewDecoder().Bytes(b); err == nil {
+			b = text
+		}
+	}
+	return bytes.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF || r == '\uFEFF' {
+			return ' '
+		}
+		return r
+	}, b)
 }
 
 // within reports whether the element that surrounds this one has one of some names.
@@ -133,8 +169,12 @@ func (r *reader) within(names ...string) bool {
 	return false
 }
 
+// outer are the elements whose own elements say something of an item or a place; what is deeper is part of a text.
+func (r *reader) outer() bool {
+	return r.within("item", "entry", "channel", "feed", "rss", "RDF") || len(r.path) < 2
+}
+
 func (r *reader) begin(t xml.StartElement) {
-	r.text.Reset()
 	attr := func(name string) string {
 		for _, a := range t.Attr {
 			if a.Name.Local == name {
@@ -142,6 +182,13 @@ func (r *reader) begin(t xml.StartElement) {
 			}
 		}
 		return ""
+	}
+	switch kind := attr("type"); {
+	case r.outer():
+		r.text.Reset()
+		r.plain = r.within("entry", "feed") && slices.Contains([]string{"", "text", "text/plain", "xhtml"}, kind)
+	case parts(t.Name.Local):
+		r.text.WriteByte(' ')
 	}
 	switch t.Name.Local {
 	case "rss", "RDF", "feed":
@@ -172,16 +219,26 @@ func (r *reader) link(href, rel, kind string) {
 	}
 }
 
-func (r *reader) end(name string) {
+func (r *reader) end(n xml.Name) {
+	name := n.Local
+	if !r.outer() {
+		if parts(name) {
+			r.text.WriteByte(' ')
+		}
+		return
+	}
 	text := r.text.String()
 	r.text.Reset()
+	if n.Space == "media" || strings.Contains(n.Space, "/mrss") {
+		return // what it says of a picture is not about the item
+	}
 	switch {
 	case name == "item" || name == "entry":
 		r.finish()
 	case r.item != nil && r.within("item", "entry"):
 		r.of(r.item, name, text)
 	case r.item == nil && r.within("channel", "feed") && name == "title":
-		r.feed.Title = cmp.Or(r.feed.Title, plain(text, maxTitle))
+		r.feed.Title = cmp.Or(r.feed.Title, r.say(text, maxTitle))
 	case r.item == nil && r.within("channel") && name == "link":
 		r.feed.URL = cmp.Or(r.feed.URL, web(text))
 	}
@@ -191,15 +248,15 @@ func (r *reader) end(name string) {
 func (r *reader) of(i *Item, name, text string) {
 	switch name {
 	case "title":
-		i.Title = cmp.Or(i.Title, plain(text, maxTitle))
+		i.Title = cmp.Or(i.Title, r.say(text, maxTitle))
 	case "id", "guid":
 		i.ID = line(text, maxTitle)
 	case "link":
 		i.URL = cmp.Or(i.URL, web(text))
 	case "summary", "description", "subtitle":
-		i.Summary = cmp.Or(plain(text, maxSummary), i.Summary)
+		i.Summary = cmp.Or(r.say(text, maxSummary), i.Summary)
 	case "content", "encoded":
-		r.words = cmp.Or(r.words, plain(text, maxSummary))
+		r.words = cmp.Or(r.words, r.say(text, maxSummary))
 	case "pubDate", "published", "date":
 		if at, ok := instant(text); ok {
 			i.At = at
@@ -209,6 +266,25 @@ func (r *reader) of(i *Item, name, text string) {
 			i.At = at
 		}
 	}
+}
+
+// say is the text of an element in one line of at most n bytes.
+func (r *reader) say(text string, n int) string {
+	if r.plain {
+		return line(text, n)
+	}
+	return plain(text, n)
+}
+
+// parts reports whether an element of HTML parts what is before it from what is in it.
+func parts(name string) bool {
+	return slices.Contains([]string{"p", "div", "br", "li", "ul", "ol", "dt", "dd", "td", "th", "tr", "table", "pre", "blockquote", "hr", "img",
+		"h1", "h2", "h3", "h4", "h5", "h6", "section", "article", "figure", "figcaption", "script", "style"}, name)
+}
+
+// hides reports whether what is in the innermost element is not to be read.
+func hides(path []string) bool {
+	return len(path) > 0 && (path[len(path)-1] == "script" || path[len(path)-1] == "style")
 }
 
 // finish adds the item that ends here.
@@ -246,35 +322,33 @@ func plain(s string, n int) string {
 	}
 	var b strings.Builder
 	z := html.NewTokenizer(strings.NewReader(s))
-	hidden := 0
+	hidden := false // what is in a script is one text to the tokenizer, whatever tags it has
 	for b.Len() < 4*n {
-		switch z.Next() {
+		switch kind := z.Next(); kind {
 		case html.ErrorToken:
 			return line(b.String(), n)
 		case html.TextToken:
-			if hidden == 0 {
+			if !hidden {
 				b.Write(z.Text())
 			}
-		case html.StartTagToken:
-			if name, _ := z.TagName(); string(name) == "script" || string(name) == "style" {
-				hidden++
+		case html.StartTagToken, html.EndTagToken, html.SelfClosingTagToken:
+			tag, _ := z.TagName()
+			name := string(tag)
+			hidden = kind == html.StartTagToken && (name == "script" || name == "style")
+			if parts(name) {
+				b.WriteByte(' ')
 			}
-			b.WriteByte(' ')
-		case html.EndTagToken:
-			if name, _ := z.TagName(); string(name) == "script" || string(name) == "style" {
-				hidden = max(0, hidden-1)
-			}
-			b.WriteByte(' ')
 		default:
 		}
 	}
 	return line(b.String(), n)
 }
 
-// line is a text in one line of at most n bytes of whole characters, without control characters.
+// line is a text in one line of at most n bytes of whole characters, without control characters and those that turn the
+// direction of what follows.
 func line(s string, n int) string {
 	s = strings.Join(strings.Fields(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
 			return ' '
 		}
 		return r

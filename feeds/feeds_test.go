@@ -29,6 +29,10 @@ const (
 	rdf = `<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/" xmlns:dc="http://purl.org/dc/elements/1.1/">
 <channel rdf:about="https://news.example.org"><title>News</title><link>https://news.example.org</link></channel>
 <item rdf:about="https://news.example.org/1"><title>One</title><link>https://news.example.org/1</link><dc:date>2031-03-04T10:00:00+01:00</dc:date><description>Text</description></item></rdf:RDF>`
+	wiki = `<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom" xml:lang="en"><id>https://wiki.example.org/w/api.php</id><title>Wiki - Recent changes [en]</title>
+<link rel="self" type="application/atom+xml" href="https://wiki.example.org/w/api.php"/><link rel="alternate" type="text/html" href="https://wiki.example.org/wiki/Special:RecentChanges"/>
+<entry><id>https://wiki.example.org/w/index.php?title=Tea&amp;diff=2</id><title>Tea</title><link rel="alternate" type="text/html" href="https://wiki.example.org/w/index.php?title=Tea&amp;diff=2"/><updated>2031-03-04T10:00:00Z</updated>
+<summary type="html">&lt;p&gt;spelling&lt;/p&gt;&lt;table&gt;&lt;tr&gt;&lt;td&gt;−&lt;/td&gt;&lt;td&gt;old&lt;/td&gt;&lt;/tr&gt;&lt;/table&gt;</summary><author><name>ann</name></author></entry></feed>`
 	meetings = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:7@example.org\r\nDTSTART:20310311T183000Z\r\nSUMMARY:Meeting\r\nURL:https://meet.example.org/7\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
 )
 
@@ -47,7 +51,7 @@ func told(f feeds.Feed) string {
 func TestRead(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ text, want string }{
-		"a blog":    {blog, "Our blog <https://blog.example.org>\nMar03 10:00 | https://blog.example.org/?p=7 | Tea & code | https://blog.example.org/tea | How to brew . |  | false\n"},
+		"a blog":    {blog, "Our blog <https://blog.example.org>\nMar03 10:00 | https://blog.example.org/?p=7 | Tea & code | https://blog.example.org/tea | How to brew. |  | false\n"},
 		"commits":   {commits, "Recent Commits to x <https://code.example.org/x/commits>\nMar04 10:00 | tag:code.example.org:Commit/1 | Fix the thing | https://code.example.org/x/1 | Fix the thing |  | false\n"},
 		"a podcast": {podcast, "Talks <https://talks.example.org>\nMar04 10:00 | https://talks.example.org/1 | Episode 1 | https://talks.example.org/1 |  | https://talks.example.org/1.mp3 | false\n"},
 		"RSS 1.0":   {rdf, "News <https://news.example.org>\nMar04 09:00 | https://news.example.org/1 | One | https://news.example.org/1 | Text |  | false\n"},
@@ -58,7 +62,16 @@ func TestRead(t *testing.T) {
 		"addresses that are none": {`<rss><channel><title>t</title><link>javascript:alert(1)</link><item><title>x</title><link>data:text/html,x</link><enclosure type="audio/mp3" url="file:///etc/passwd"/></item></channel></rss>`,
 			"t <>\nJan01 00:00 | x | x |  |  |  | false\n"},
 		"control characters": {"<feed><title>a\u2028b\tc</title><entry><id>1\n2</id><title>x\ry</title></entry></feed>", "a b c <>\nJan01 00:00 | 1 2 | x y |  |  |  | false\n"},
-		"nothing":            {`<rss><channel><title>t</title></channel></rss>`, "t <>\n"},
+		"XHTML in Atom": {`<feed xmlns="http://www.w3.org/2005/Atom"><title type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml">Our <b>planet</b></div></title><entry><id>tag:1</id><title type="xhtml"><div>Tea <em>and</em> cake</div></title>
+<content type="xhtml"><div><script>no</script><p>One</p><p>Two <a href="/x">three</a>, 1 &lt; 2</p></div></content></entry></feed>`, "Our planet <>\nJan01 00:00 | tag:1 | Tea and cake |  | One Two three, 1 < 2 |  | false\n"},
+		"HTML within RSS":       {`<rss><channel><title>t</title><item><title>Tea <i>now</i> or never</title></item></channel></rss>`, "t <>\nJan01 00:00 | Tea now or never | Tea now or never |  |  |  | false\n"},
+		"text with angles":      {`<feed><title>t</title><entry><id>1</id><title>List&lt;int&gt; is back</title></entry></feed>`, "t <>\nJan01 00:00 | 1 | List<int> is back |  |  |  | false\n"},
+		"a picture's title":     {`<rss xmlns:media="http://search.yahoo.com/mrss/"><channel><title>t</title><item><media:title>logo.png</media:title><title>x</title><media:content url="https://example.org/x.png"><media:title>y</media:title></media:content></item></channel></rss>`, "t <>\nJan01 00:00 | x | x |  |  |  | false\n"},
+		"illegal characters":    {"<rss><channel><title>t</title><item><title>a\x08b</title></item><item><title>\u009bc\u202ed</title></item></channel></rss>", "t <>\nJan01 00:00 | a b | a b |  |  |  | false\nJan01 00:00 | c d | c d |  |  |  | false\n"},
+		"not the UTF-8 it says": {"<?xml version=\"1.0\" encoding=\"utf-8\"?><rss><channel><title>Caf\xe9</title><item><title>x</title></item></channel></rss>", "Café <>\nJan01 00:00 | x | x |  |  |  | false\n"},
+		"UTF-16":                {"\xff\xfe" + wide("<?xml version=\"1.0\" encoding=\"utf-16\"?><rss><channel><title>t</title><item><title>x</title></item></channel></rss>"), "t <>\nJan01 00:00 | x | x |  |  |  | false\n"},
+		"a wiki's changes":      {wiki, "Wiki - Recent changes [en] <https://wiki.example.org/wiki/Special:RecentChanges>\nMar04 10:00 | https://wiki.example.org/w/index.php?title=Tea&diff=2 | Tea | https://wiki.example.org/w/index.php?title=Tea&diff=2 | spelling − old |  | false\n"},
+		"nothing":               {`<rss><channel><title>t</title></channel></rss>`, "t <>\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -71,6 +84,15 @@ func TestRead(t *testing.T) {
 			}
 		})
 	}
+}
+
+// wide is a text of ASCII in UTF-16, little end first.
+func wide(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		b.Write([]byte{c, 0})
+	}
+	return b.String()
 }
 
 func TestReadNot(t *testing.T) {

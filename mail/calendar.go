@@ -4,25 +4,31 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
 // Event is something that takes place, as a calendar tells of it (RFC 5545 section 3.6.1).
 type Event struct {
-	UID, Summary, Location, Description, URL string
-	Begin, End                               time.Time // in the zone of the calendar; those of whole days at 00:00 UTC
-	AllDay, Cancelled                        bool
+	UID, Summary, Location, Description string
+	URL                                 string    // http or https, or empty
+	Begin, End                          time.Time // in the zone of the calendar; those of whole days at 00:00 UTC
+	AllDay, Cancelled                   bool
 }
 
 // How much of a calendar is read.
 const (
 	maxCalendar = 8 << 20 // bytes
-	maxEvents   = 2000    // VEVENTs, and events that come out
+	maxEvents   = 2000    // VEVENTs that may matter, and events that come out
 	maxCalText  = 2000    // bytes of a text
+	maxListed   = 50_000  // times in RDATEs and EXDATEs
+	maxLooked   = 200_000 // days that are looked at, for what is repeated
+	maxZones    = 100
 )
 
 // ErrNoCalendar says that a text is no calendar.
@@ -33,7 +39,7 @@ var ErrNoCalendar = errors.New("this is no calendar: it does not begin with BEGI
 // that the calendar gives for it, or as UTC; what cannot be read of an event leaves the event out. The error is
 // ErrNoCalendar.
 func ReadCalendar(b []byte, from, to time.Time) ([]Event, error) {
-	c := calendar{zones: map[string]*time.Location{}}
+	c := calendar{from: from, to: to, zones: map[string]*time.Location{}}
 	if !c.read(b[:min(len(b), maxCalendar)]) {
 		return nil, ErrNoCalendar
 	}
@@ -51,7 +57,7 @@ func ReadCalendar(b []byte, from, to time.Time) ([]Event, error) {
 		}
 		length := e.End.Sub(e.Begin)
 		single := v.one("RECURRENCE-ID").value != ""
-		for _, at := range c.instants(v, e.Begin, from, to) {
+		for _, at := range c.instants(v, e.Begin) {
 			if at.Before(from) || !at.Before(to) || !single && moved[instance(e.UID, at)] {
 				continue
 			}
@@ -72,10 +78,12 @@ func instance(uid string, at time.Time) string {
 
 // calendar is what was read of one: its method, its events as lines, and the zones it brings.
 type calendar struct {
-	method string
-	events []component
-	zones  map[string]*time.Location
-	looked int // days that were, for what is repeated
+	from, to time.Time
+	method   string
+	events   []component
+	zones    map[string]*time.Location // by TZID, as they were found: to find one costs a search of files
+	listed   int                       // times in RDATEs and EXDATEs
+	looked   int                       // days that were, for what is repeated
 }
 
 // contentLine is a line of a component: a parameter's value is as in TZID=Europe/Paris.
@@ -111,7 +119,7 @@ func (c *calendar) read(b []byte) bool {
 		name, l := splitLine(line)
 		switch name {
 		case "BEGIN":
-			if len(path) > 8 {
+			if len(path) == 8 {
 				return true // no calendar is so deep
 			}
 			path = append(path, strings.ToUpper(l.value))
@@ -124,6 +132,9 @@ func (c *calendar) read(b []byte) bool {
 			}
 			switch path[len(path)-1] {
 			case "VEVENT":
+				if now.far(c.from, c.to) {
+					break
+				}
 				if c.events = append(c.events, now); len(c.events) == maxEvents {
 					return true
 				}
@@ -135,14 +146,35 @@ func (c *calendar) read(b []byte) bool {
 			switch {
 			case len(path) == 1 && name == "METHOD":
 				c.method = strings.ToUpper(l.value)
-			case len(path) > 1 && now != nil && (path[len(path)-1] == "VEVENT" || slices.Contains(path, "VTIMEZONE")):
-				if len(now[name]) < 500 {
-					now[name] = append(now[name], l)
-				}
+			case len(path) > 1 && now != nil && path[len(path)-2] == "VTIMEZONE":
+				now.keep(path[len(path)-1]+"."+name, l)
+			case len(path) > 1 && now != nil && (path[len(path)-1] == "VEVENT" || path[len(path)-1] == "VTIMEZONE"):
+				now.keep(name, l)
 			}
 		}
 	}
 	return true
+}
+
+// kept are the properties that are read; a calendar may have any number of others.
+var kept = []string{"UID", "URL", "SUMMARY", "LOCATION", "DESCRIPTION", "STATUS", "DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE",
+	"RECURRENCE-ID", "TZID", "STANDARD.TZOFFSETTO", "DAYLIGHT.TZOFFSETTO", "DAYLIGHT.RRULE"}
+
+func (c component) keep(name string, l contentLine) {
+	if slices.Contains(kept, name) && len(c[name]) < 500 {
+		c[name] = append(c[name], l)
+	}
+}
+
+// far reports whether an event takes place once, and days before from or behind to: calendars grow old, and what is over
+// must not crowd out what comes.
+func (c component) far(from, to time.Time) bool {
+	if c["RRULE"] != nil || c["RDATE"] != nil || c["RECURRENCE-ID"] != nil {
+		return false
+	}
+	s := c.one("DTSTART").value
+	at, err := time.Parse("20060102", s[:min(len(s), 8)])
+	return err == nil && (at.Before(from.AddDate(0, 0, -3)) || at.After(to.AddDate(0, 0, 3)))
 }
 
 // unfolded yields the lines of a calendar, those that were folded as one (RFC 5545 section 3.1).
@@ -193,7 +225,7 @@ func splitLine(line string) (name string, l contentLine) {
 
 // event is a VEVENT; false if it has no beginning that can be read.
 func (c *calendar) event(v component) (e Event, ok bool) {
-	e.UID, e.URL = clean(v.one("UID").value, 300), clean(v.one("URL").value, 1000)
+	e.UID, e.URL = clean(v.one("UID").value, 300), webAddress(v.one("URL").value)
 	e.Summary, e.Location, e.Description = text(v.one("SUMMARY").value), text(v.one("LOCATION").value), text(v.one("DESCRIPTION").value)
 	e.Cancelled = c.method == "CANCEL" || strings.EqualFold(v.one("STATUS").value, "CANCELLED")
 	if e.Begin, e.AllDay, ok = c.time(v.one("DTSTART")); !ok {
@@ -228,7 +260,17 @@ func text(s string) string {
 	return clean(b.String(), maxCalText)
 }
 
-// clean bounds a text to n bytes of whole characters, without control characters but line ends.
+// webAddress is an address that people may be sent to: of http or https, with a host; else it is empty.
+func webAddress(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || len(s) > 1000 || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.ContainsFunc(s, unicode.IsSpace) {
+		return ""
+	}
+	return u.String()
+}
+
+// clean bounds a text to n bytes of whole characters, without control characters but line ends, and without those that turn
+// the direction of what follows.
 func clean(s string, n int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	for len(s) > n || !utf8.ValidString(s) {
@@ -236,7 +278,7 @@ func clean(s string, n int) string {
 		s = s[:min(len(s), n+1)-size]
 	}
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' || r == 0x7f {
+		if unicode.IsControl(r) && r != '\n' || unicode.Is(unicode.Bidi_Control, r) {
 			return -1
 		}
 		return r

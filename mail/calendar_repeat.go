@@ -27,8 +27,8 @@ type weekday struct {
 
 var weekdayNames = []string{"SU", "MO", "TU", "WE", "TH", "FR", "SA"}
 
-// repeatOf reads a RRULE; false if it is none that is followed here.
-func (c *calendar) repeatOf(s string) (r repeat, ok bool) {
+// repeatOf reads the RRULE of what begins at begin; false if it is none that is followed here.
+func (c *calendar) repeatOf(s string, begin time.Time) (r repeat, ok bool) {
 	r = repeat{interval: 1, weekBegin: time.Monday}
 	for p := range strings.SplitSeq(strings.ToUpper(s), ";") {
 		k, v, _ := strings.Cut(p, "=")
@@ -46,8 +46,12 @@ func (c *calendar) repeatOf(s string) (r repeat, ok bool) {
 			if !ok {
 				return r, false
 			}
+			if !strings.HasSuffix(v, "Z") {
+				// QUIRK: it should be in UTC, but where no zone is named, that of the event is meant.
+				t = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, begin.Location())
+			}
 			if allDay {
-				t = t.Add(24*time.Hour - time.Second)
+				t = t.AddDate(0, 0, 1).Add(-time.Second)
 			}
 			r.until = t
 		case "BYMONTH":
@@ -87,37 +91,44 @@ func numbers(s string) (out []int) {
 	return out
 }
 
-// instants are when an event takes place, up to a time: at begin, and by its rule, without its EXDATEs and with its RDATEs.
-// What lies long before from may be among them. The days that are looked at are bounded for the whole calendar.
-func (c *calendar) instants(v component, begin, from, to time.Time) []time.Time {
+// instants are when an event takes place: at begin, and by its rule, without its EXDATEs and with its RDATEs. What lies
+// outside the time that is asked for may be among them. The days that are looked at, and the times that are listed, are
+// bounded for the whole calendar.
+func (c *calendar) instants(v component, begin time.Time) []time.Time {
 	out := []time.Time{begin}
-	if r, ok := c.repeatOf(v.one("RRULE").value); ok && v.one("RECURRENCE-ID").value == "" {
-		out = c.follow(r, begin, from, to)
+	if r, ok := c.repeatOf(v.one("RRULE").value, begin); ok && v.one("RECURRENCE-ID").value == "" {
+		out = c.follow(r, begin)
 	}
 	for _, l := range v["RDATE"] {
 		out = append(out, c.times(l)...)
 	}
-	var not []time.Time
+	not := map[int64]bool{}
 	for _, l := range v["EXDATE"] {
-		not = append(not, c.times(l)...)
+		for _, t := range c.times(l) {
+			not[t.Unix()] = true
+		}
 	}
 	slices.SortFunc(out, time.Time.Compare)
 	out = slices.CompactFunc(out, time.Time.Equal)
-	return slices.DeleteFunc(out, func(t time.Time) bool { return slices.ContainsFunc(not, t.Equal) })
+	return slices.DeleteFunc(out, func(t time.Time) bool { return not[t.Unix()] })
 }
 
 // times are those of a line that lists some.
 func (c *calendar) times(l contentLine) (out []time.Time) {
 	for s := range strings.SplitSeq(l.value, ",") {
-		if t, _, ok := c.time(contentLine{l.params, s}); ok && len(out) < 500 {
+		if c.listed++; c.listed > maxListed {
+			break
+		}
+		s, _, _ = strings.Cut(s, "/") // of a PERIOD, its beginning
+		if t, _, ok := c.time(contentLine{l.params, s}); ok {
 			out = append(out, t)
 		}
 	}
 	return out
 }
 
-// follow looks at each day from begin up to to. The clock's time of day stays what it is at begin, through summer time, too.
-func (c *calendar) follow(r repeat, begin, from, to time.Time) (out []time.Time) {
+// follow looks at each day up to c.to. The clock's time of day stays what it is at begin, through summer time, too.
+func (c *calendar) follow(r repeat, begin time.Time) (out []time.Time) {
 	y, m, d := begin.Date()
 	count := 0
 	var period []time.Time // instants of the period that is under way, for BYSETPOS
@@ -126,7 +137,7 @@ func (c *calendar) follow(r repeat, begin, from, to time.Time) (out []time.Time)
 		if at.Before(begin) || !r.until.IsZero() && at.After(r.until) {
 			return r.until.IsZero() || !at.After(r.until)
 		}
-		if count++; !at.Before(from) {
+		if count++; !at.Before(c.from) {
 			out = append(out, at)
 		}
 		return r.count == 0 || count < r.count
@@ -141,21 +152,14 @@ func (c *calendar) follow(r repeat, begin, from, to time.Time) (out []time.Time)
 		period = period[:0]
 		return more
 	}
-	// With BYSETPOS the first period counts from its beginning.
-	start := 0
-	switch {
-	case len(r.positions) > 0 && r.freq == "MONTHLY":
-		start = 1 - d
-	case len(r.positions) > 0 && r.freq == "YEARLY":
-		start = 1 - begin.YearDay()
-	}
-	for i := start; ; i++ {
+	for i := r.start(begin, c.from); ; i++ {
 		day := time.Date(y, m, d+i, 0, 0, 0, 0, time.UTC)
 		at := time.Date(y, m, d+i, begin.Hour(), begin.Minute(), begin.Second(), 0, begin.Location())
-		if c.looked++; c.looked > maxLooked || !at.Before(to) {
+		n := r.period(begin, day)
+		// With BYSETPOS the last period counts to its end.
+		if c.looked++; c.looked > maxLooked || !at.Before(c.to) && (len(r.positions) == 0 || n != last) {
 			break
 		}
-		n := r.period(begin, day)
 		if len(r.positions) > 0 && n != last {
 			if !flush() {
 				return out
@@ -175,8 +179,24 @@ func (c *calendar) follow(r repeat, begin, from, to time.Time) (out []time.Time)
 	return out
 }
 
-// maxLooked is how many days are looked at for all events of a calendar.
-const maxLooked = 1_000_000
+// start is the day, counted from begin, that is looked at first. With BYSETPOS the first period counts from its beginning;
+// without COUNT nothing that is more than a year before from matters, since a period's number is known without those before.
+func (r repeat) start(begin, from time.Time) (day int) {
+	if len(r.positions) > 0 {
+		switch r.freq {
+		case "WEEKLY":
+			day = -((int(begin.Weekday()) - int(r.weekBegin) + 7) % 7)
+		case "MONTHLY":
+			day = 1 - begin.Day()
+		case "YEARLY":
+			day = 1 - begin.YearDay()
+		}
+	}
+	if r.count == 0 {
+		day = max(day, int(from.Sub(begin)/(24*time.Hour))-400)
+	}
+	return day
+}
 
 // period is the number of a day's day, week, month or year since begin.
 func (r repeat) period(begin, day time.Time) int {

@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -13,35 +14,73 @@ func (c *calendar) location(id string) *time.Location {
 	if id == "" {
 		return time.UTC // a floating time: nobody says where
 	}
-	if z, ok := c.zones[id]; ok {
-		return z
+	z, ok := c.zones[id]
+	if !ok && len(c.zones) < maxZones && len(id) <= 200 {
+		z = named(id)
+		c.zones[id] = z
 	}
-	name := id
-	if w, ok := windowsZones[id]; ok {
-		name = w
-	}
-	// Some write /example.org/20260101/Europe/Paris.
-	for rest := strings.Trim(name, "/"); rest != ""; _, rest, _ = strings.Cut(rest, "/") {
-		if strings.EqualFold(rest, "local") || strings.Contains(rest, "..") {
+	return cmp.Or(z, time.UTC)
+}
+
+// named is the zone that Go knows by a name; UTC if there is none.
+func named(id string) *time.Location {
+	parts := strings.Split(strings.Trim(cmp.Or(windowsZones[id], id), "/"), "/")
+	// Some write /example.org/20260101/Europe/Paris; no zone has more than three parts.
+	for i := max(0, len(parts)-3); i < len(parts); i++ {
+		name := strings.Join(parts[i:], "/")
+		if name == "" || strings.EqualFold(name, "local") || strings.Contains(name, "..") {
 			break
 		}
-		if z, err := time.LoadLocation(rest); err == nil {
+		if z, err := time.LoadLocation(name); err == nil {
 			return z
 		}
 	}
 	return time.UTC
 }
 
-// zone learns a VTIMEZONE whose name says nothing to us, by the offset that it names first: rules of summer time that
-// exist nowhere else are rare.
+// zone learns a VTIMEZONE whose name says nothing to us: if its summer time begins on the day on which it does in Europe, in
+// North America or in the south, it is that of a place there, else one of its standard offset all year.
 func (c *calendar) zone(v component) {
-	id := v.one("TZID").value
-	if id == "" || len(c.zones) == 100 || c.location(id) != time.UTC {
+	id := strings.TrimSpace(v.one("TZID").value)
+	if id == "" || len(id) > 200 || c.location(id) != time.UTC || len(c.zones) == maxZones {
 		return
 	}
-	if offset, ok := utcOffset(v.one("TZOFFSETTO").value); ok {
-		c.zones[id] = time.FixedZone(clean(id, 60), offset)
+	standard, ok := utcOffset(v.one("STANDARD.TZOFFSETTO").value)
+	summer, ok2 := utcOffset(v.one("DAYLIGHT.TZOFFSETTO").value)
+	if !ok && !ok2 {
+		return
 	}
+	if !ok {
+		standard = summer
+	}
+	rule, sunday := strings.ToUpper(v.one("DAYLIGHT.RRULE").value), ""
+	for p := range strings.SplitSeq(rule, ";") {
+		if day, found := strings.CutPrefix(p, "BYDAY="); found {
+			sunday = day
+		}
+	}
+	if place := summerZones[summerRule{standard, summer, sunday}]; ok && ok2 && place != "" {
+		c.zones[id] = named(place)
+		return
+	}
+	c.zones[id] = time.FixedZone(clean(id, 60), standard)
+}
+
+// summerRule is a zone with summer time: its offsets in seconds, and which Sunday of its month summer time begins on.
+type summerRule struct {
+	standard, summer int
+	sunday           string
+}
+
+const hour = 3600
+
+// summerZones are places for the rules that are in use.
+var summerZones = map[summerRule]string{
+	{0, hour, "-1SU"}: "Europe/London", {hour, 2 * hour, "-1SU"}: "Europe/Berlin", {2 * hour, 3 * hour, "-1SU"}: "Europe/Kiev", {-hour, 0, "-1SU"}: "Atlantic/Azores",
+	{-3*hour - hour/2, -2*hour - hour/2, "2SU"}: "America/St_Johns", {-4 * hour, -3 * hour, "2SU"}: "America/Halifax", {-5 * hour, -4 * hour, "2SU"}: "America/New_York",
+	{-6 * hour, -5 * hour, "2SU"}: "America/Chicago", {-7 * hour, -6 * hour, "2SU"}: "America/Denver", {-8 * hour, -7 * hour, "2SU"}: "America/Los_Angeles",
+	{-9 * hour, -8 * hour, "2SU"}: "America/Anchorage", {9*hour + hour/2, 10*hour + hour/2, "1SU"}: "Australia/Adelaide",
+	{10 * hour, 11 * hour, "1SU"}: "Australia/Sydney", {12 * hour, 13 * hour, "-1SU"}: "Pacific/Auckland",
 }
 
 // utcOffset is +HHMM or +HHMMSS in seconds (RFC 5545 section 3.3.14).
