@@ -27,6 +27,7 @@ const (
 	roundPosts      = 1000      // posts whose texts are
 	roundCalendar   = 256 << 10 // bytes of a calendar in a post that are looked at
 	roundCalendars  = 4 << 20   // of all
+	roundCalendarsN = 50        // how many are: each may cost tenths of a second
 	roundAhead      = 35 * 24 * time.Hour
 )
 

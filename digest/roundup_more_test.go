@@ -363,3 +363,15 @@ func TestFetch(t *testing.T) {
 		}
 	})
 }
+
+// However many calendars a mail brings, few are read: each may cost tenths of a second.
+func TestRoundupCalendarsBounded(t *testing.T) {
+	t.Parallel()
+	part := "--q\r\nContent-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"
+	m := mail.Message{Head: []byte("Content-Type: multipart/mixed; boundary=q\r\n"), Body: []byte(strings.Repeat(part, 80) + "--q--\r\n")}
+	for most, want := range map[int]int{roundCalendarsN: 50, 3: 3, 0: 0} {
+		if got := len(calendarsIn(m, 1<<20, most)); got != want {
+			t.Errorf("%d calendars are read, want %d", got, want)
+		}
+	}
+}

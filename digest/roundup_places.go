@@ -33,8 +33,8 @@ type happening struct {
 }
 
 // calendarsIn are the calendars that travel with a message (RFC 6047), as mail programs send invitations and files; no more
-// than left bytes of them.
-func calendarsIn(m mail.Message, left int) (out [][]byte) {
+// than left bytes of them, and no more than most.
+func calendarsIn(m mail.Message, left, most int) (out [][]byte) {
 	// Nearly no post has one: it need not be taken apart.
 	if !hasFold(m.Head, "calendar") && !hasFold(m.Body, "text/calendar") && !hasFold(m.Body, ".ics") {
 		return nil
@@ -50,7 +50,7 @@ func calendarsIn(m mail.Message, left int) (out [][]byte) {
 			if len(p.Body) > 4*left {
 				return // in no encoding would it be little enough
 			}
-			if text, err := p.Text(); err == nil && len(text) <= left {
+			if text, err := p.Text(); err == nil && len(text) <= left && len(out) < most {
 				left -= len(text)
 				out = append(out, []byte(text))
 			}

@@ -84,15 +84,16 @@ func (m Material) read(ctx context.Context, topics []topic) (readings, error) {
 		posts = append(posts, t.posts[1:min(len(t.posts), 1+max(0, roundPosts-len(posts)))]...)
 	}
 	slices.SortFunc(posts, func(a, b store.Post) int { return cmp.Compare(a.Seq, b.Seq) })
-	out, left := readings{}, roundCalendars
+	out, left, most := readings{}, roundCalendars, roundCalendarsN
 	for _, p := range posts {
 		raw, err := m.Load(ctx, p)
 		if err != nil {
 			return nil, err
 		}
-		r := reading{text: mail.OwnWords(mail.ReadBody(raw, roundRead).Text), calendars: calendarsIn(raw, min(left, roundCalendar))}
+		r := reading{text: mail.OwnWords(mail.ReadBody(raw, roundRead).Text), calendars: calendarsIn(raw, min(left, roundCalendar), most)}
 		for _, c := range r.calendars {
 			left -= len(c)
+			most--
 		}
 		out[p.Seq] = r
 	}
