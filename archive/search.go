@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,7 +33,7 @@ type Hit struct {
 // Result is a page of hits.
 type Result struct {
 	Hits  []Hit
-	Total int      // how many posts were found, as far as was counted: 100
+	Total int      // how many posts were found, as far as was counted: 100, and of phrases no more than was looked at
 	Many  bool     // there are more than Total
 	Next  string   // a cursor for the next page; "" at the end
 	Odd   []string // what of the query was not understood
@@ -41,16 +42,20 @@ type Result struct {
 // Bounds of a search.
 const (
 	maxHits    = 100    // a page
-	maxCount   = 100    // posts that are counted: a phrase is dear to count
+	maxCount   = 100    // posts that are counted
 	maxRanked  = 1000   // posts that come in order of rank
-	newestHits = 20_000 // posts among which these are, for one term; fewer for several, each of which costs as much
+	newestHits = 20_000 // posts among which these are, for one word; fewer for several, each of which costs as much
+	newestDear = 1000   // posts with a phrase among which these are: bm25 has walked all that have it before the first
 	maxWeighed = 16     // terms; with more the latest come first
 	maxThread  = 200    // posts of a thread that are looked at, to group it
 )
 
-// window is the time that is searched at first, twice as much each time: so that a search that finds nothing for long is
-// broken off when its context ends.
-const window = 365 * 24 * time.Hour
+// window is the time that is searched at first, wider times as much each time: so that a search that finds nothing for long
+// is broken off when its context ends. To find the beginning of a window costs as much as a good part of it.
+const (
+	window = 365 * 24 * time.Hour
+	wider  = 8
+)
 
 // Search finds posts in one archive; up to limit hits from the cursor on ("" for the first page). Nothing that may be typed
 // is an error; what list: names is heeded.
@@ -132,6 +137,7 @@ type search struct {
 	in    []*Archive
 	match store.WordMatch
 	whole bool // the index gives all it finds before the first: there is no use in looking a year at a time
+	dear  bool // a phrase is looked for: the index walks all posts that have its words
 }
 
 func newSearch(ctx context.Context, q Query) search {
@@ -141,6 +147,7 @@ func newSearch(ctx context.Context, q Query) search {
 			tokens, prefix := t.tokens()
 			out = append(out, store.WordTerm{Field: t.Field, Tokens: tokens, Prefix: prefix})
 			s.whole = s.whole || prefix
+			s.dear = s.dear || len(tokens) > 1
 		}
 		return out
 	}
@@ -173,26 +180,23 @@ func (s *search) run(tx *store.Tx, cursor string, limit int) (res Result, err er
 	}
 	limit = min(max(limit, 1), maxHits)
 	cursor, total, _ := strings.Cut(cursor, ".") // how many there are was counted for the first page
-	streams := s.streams(limit)
 	if n := s.positive(); s.q.ByRank && (n > 0 || s.Files) && n <= maxWeighed {
 		err = s.ranked(&res, cursor, limit)
 	} else {
-		err = s.newest(&res, streams, cursor, limit)
+		err = s.newest(&res, cursor, limit, total == "")
 	}
 	if err != nil {
 		return Result{}, err
 	}
-	if n, e := strconv.Atoi(total); e == nil && n >= 0 {
-		res.Total, res.Many = min(n, maxCount), n > maxCount
-	} else if err := s.count(&res, streams); err != nil {
-		return Result{}, err
+	if n, more := strings.CutSuffix(total, "+"); n != "" {
+		n, _ := strconv.Atoi(n)
+		res.Total, res.Many = min(max(n, 0), maxCount), more
 	}
 	if res.Next != "" {
-		n := res.Total
+		res.Next += "." + strconv.Itoa(res.Total)
 		if res.Many {
-			n++
+			res.Next += "+"
 		}
-		res.Next += "." + strconv.Itoa(n)
 	}
 	m := newMarker(s.Wanted)
 	for i := range res.Hits {
@@ -231,7 +235,7 @@ func (s *search) find(from, before store.Place) store.Find {
 
 // windows calls f for the posts of a list from the last on, a time after another, until it says that it is enough.
 func (s *search) windows(from, before store.Place, f func(from, before store.Place) (enough bool, err error)) error {
-	for w := window; ; w += min(w, 100*window) {
+	for w := window; ; w = min(wider*w, 100*window) {
 		if err := s.ctx.Err(); err != nil {
 			return err
 		}
@@ -250,13 +254,18 @@ func (s *search) windows(from, before store.Place, f func(from, before store.Pla
 	}
 }
 
-// count counts what is found, as far as that goes: what the streams have met, and what lies behind.
+// count counts what is found, as far as that goes: what the streams have met, and what lies behind. Behind it looks for
+// no phrase.
 func (s *search) count(res *Result, streams []stream) error {
 	n := 0
 	for i := range streams {
 		st := &streams[i]
 		if n += st.met; n > maxCount {
 			break
+		}
+		if s.dear {
+			res.Many = res.Many || st.before > st.from
+			continue
 		}
 		err := s.windows(st.from, st.before, func(from, before store.Place) (bool, error) {
 			k, err := s.tx.CountWords(s.find(from, before), maxCount+1-n)
@@ -267,7 +276,11 @@ func (s *search) count(res *Result, streams []stream) error {
 			return err
 		}
 	}
-	res.Total, res.Many = min(n, maxCount), n > maxCount
+	res.Many = res.Many && n > 0 || n > maxCount
+	if res.Many {
+		n--
+	}
+	res.Total = min(n, maxCount)
 	return nil
 }
 
@@ -362,8 +375,17 @@ func later(a, b store.Place) bool {
 	return a > b
 }
 
-// newest merges the archives' streams. The cursor is the place of the last post that was looked at.
-func (s *search) newest(res *Result, streams []stream, cursor string, limit int) error {
+// newest takes the latest, and counts. The cursor is the place of the last post that was looked at.
+func (s *search) newest(res *Result, cursor string, limit int, count bool) error {
+	streams := s.streams(limit)
+	if err := s.merge(res, streams, cursor, limit); err != nil || !count {
+		return err
+	}
+	return s.count(res, streams)
+}
+
+// merge takes the latest of the streams.
+func (s *search) merge(res *Result, streams []stream, cursor string, limit int) error {
 	last, err := strconv.ParseInt(strings.TrimPrefix(cursor, "n"), 36, 64)
 	after := store.Place(last)
 	if err == nil && strings.HasPrefix(cursor, "n") && last > 0 {
@@ -447,6 +469,24 @@ func (s *search) inThread(h *Hit) ([]store.Place, error) {
 	return s.tx.WordsAmong(s.find(from, before), all)
 }
 
+// posts reads the posts at some places, a few at a time.
+func (s *search) posts(places []store.Place) iter.Seq2[store.Post, error] {
+	return func(yield func(store.Post, error) bool) {
+		for part := range slices.Chunk(places, maxHits) {
+			found, err := s.tx.PostsAt(part)
+			if err != nil {
+				yield(store.Post{}, err)
+				return
+			}
+			for _, p := range found {
+				if !yield(p, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // ranked takes the best of the newest. The cursor is how many hits came before.
 func (s *search) ranked(res *Result, cursor string, limit int) error {
 	skip, err := strconv.Atoi(strings.TrimPrefix(cursor, "r"))
@@ -461,17 +501,24 @@ func (s *search) ranked(res *Result, cursor string, limit int) error {
 	if !s.To.IsZero() {
 		before = store.PlaceAt(0, s.To)
 	}
-	places, err := s.tx.RankWords(s.find(from, before), ids, newestHits/min(max(s.positive(), 1), 4), maxRanked)
+	among := newestHits / min(max(s.positive()+len(s.Not), 1), 4)
+	if s.dear {
+		among = newestDear
+	}
+	places, err := s.tx.RankWords(s.find(from, before), ids, among, maxRanked)
 	if err != nil {
 		return err
 	}
-	found, err := s.tx.PostsAt(places)
-	if err != nil {
-		return err
-	}
+	res.Total, res.Many = min(len(places), maxCount), len(places) > maxCount
 	threads := map[store.ThreadID]int{} // the hit that stands for it, counted from 0
 	n := 0
-	for _, p := range found {
+	for p, err := range s.posts(places) {
+		if err != nil {
+			return err
+		}
+		if n > skip+limit && !s.q.Group {
+			break
+		}
 		if !seen(p) {
 			continue
 		}

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"listd/lists"
@@ -162,69 +164,73 @@ func (x fts) among(tx *Tx, m WordMatch, places []Place) ([]Place, error) {
 	return x.rows(tx, `SELECT rowid FROM post_words WHERE post_words MATCH ? AND rowid IN `+placeholders(1, 50), args...)
 }
 
+// scored is a row that was found, and its weight: the less, the better.
+type scored struct {
+	row    int64
+	weight float64
+}
+
 // rank has FTS5 weigh the newest rows with bm25: own words 2, quoted ones 0.5, the subject 10, the author 4, files 2. How
 // rare a word is bm25 finds out by counting all rows that have it.
 func (x fts) rank(tx *Tx, f Find, in []lists.ID, newest, limit int) ([]Place, error) {
-	type scored struct {
-		place Place
-		score float64
-	}
-	var all []scored
-	match := x.match(f.Match)
 	floor, err := x.floor(tx, f, in, newest)
 	if err != nil {
 		return nil, err
 	}
 	f.From = max(f.From, floor)
-	ids := make([]string, len(in))
-	for i, l := range in {
-		ids[i] = fmt.Sprint(int64(l))
-	}
 	spans, err := x.spans(tx, PlaceAt(slices.Min(in), f.From.Time()), PlaceAt(slices.Max(in), f.Before.Time()))
 	if err != nil {
 		return nil, err
 	}
+	var all []scored
 	for _, s := range spans {
-		// The list and the second of a row below zero lie 12 bits higher.
-		shift := 0
-		if s.from < 0 {
-			shift = placeWithin
+		where, args := `rowid >= ? AND rowid < ?`, []any{x.match(f.Match), s.from, s.before}
+		if len(in) > 1 {
+			w, more := x.within(s, f, in)
+			where, args = where+w, append(args, more...)
 		}
-		err := tx.each(`SELECT rowid, bm25(post_words, 2.0, 0.5, 10.0, 4.0, 2.0) FROM post_words WHERE post_words MATCH ? AND rowid >= ? AND rowid < ?
-			AND (rowid & 9223372036854775807) >> (33 + ?) IN (SELECT value FROM json_each(?))
-			AND (rowid >> ? & 8589934591) >= ? AND (rowid >> ? & 8589934591) < ?
-			ORDER BY 2, rowid DESC LIMIT ?`, []any{match, s.from, s.before, shift, "[" + strings.Join(ids, ",") + "]",
-			shift, f.From.Time().Unix(), shift, f.Before.Time().Unix(), limit}, func(scan func(...any) error) error {
-			var row int64
-			var sc scored
-			err := scan(&row, &sc.score)
-			sc.place = placeOf(row)
-			all = append(all, sc)
-			return err
-		})
+		err := tx.each(`SELECT row, weight FROM (SELECT rowid AS row, bm25(post_words, 2.0, 0.5, 10.0, 4.0, 2.0) AS weight
+			FROM post_words WHERE post_words MATCH ? AND `+where+` ORDER BY rowid DESC LIMIT ?) r ORDER BY weight, row DESC LIMIT ?`,
+			append(args, newest, limit), func(scan func(...any) error) error {
+				var sc scored
+				err := scan(&sc.row, &sc.weight)
+				all = append(all, sc)
+				return err
+			})
 		if err != nil {
 			return nil, err
 		}
 	}
-	slices.SortStableFunc(all, func(a, b scored) int {
-		switch {
-		case a.score < b.score:
-			return -1
-		case a.score > b.score:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(all, func(a, b scored) int { return cmp.Compare(a.weight, b.weight) })
 	out := make([]Place, min(len(all), limit))
 	for i := range out {
-		out[i] = all[i].place
+		out[i] = placeOf(all[i].row)
 	}
 	return out, nil
 }
 
-// floor is a place whose time leaves about newest rows of all lists, or fewer.
+// within bounds the lists and the times of rows, for a span over several lists. In a row below zero both lie 12 bits higher.
+func (fts) within(s span, f Find, in []lists.ID) (where string, args []any) {
+	shift := 0
+	if s.from < 0 {
+		shift = placeWithin
+	}
+	ids := make([]string, len(in))
+	for i, l := range in {
+		ids[i] = strconv.FormatInt(int64(l), 10)
+	}
+	return ` AND (rowid & 9223372036854775807) >> (33 + ?) IN (SELECT value FROM json_each(?))
+		AND (rowid >> ? & 8589934591) >= ? AND (rowid >> ? & 8589934591) < ?`,
+		[]any{shift, "[" + strings.Join(ids, ",") + "]", shift, f.From.Time().Unix(), shift, f.Before.Time().Unix()}
+}
+
+// floor is a place whose time leaves about newest rows of all lists, or fewer. One list needs none: its rows stand in the
+// order of time.
 func (x fts) floor(tx *Tx, f Find, in []lists.ID, newest int) (floor Place, err error) {
 	match := x.match(f.Match)
+	if len(in) == 1 {
+		return 0, nil
+	}
 	each := max(newest/len(in), 1)
 	for _, l := range in {
 		from, before := PlaceAt(l, f.From.Time()), PlaceAt(l, f.Before.Time())
