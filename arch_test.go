@@ -64,6 +64,7 @@ var plan = map[string]room{
 	// What only tests use.
 	"store/storetest": {may: []string{"store", "lists", "mail"}},
 	"store/pgtest":    {may: []string{"github.com/jackc/pgx/v5"}},
+	"web/chromium":    {},
 }
 
 // clockless are the rooms to which time comes as a value.

@@ -12,9 +12,11 @@ import (
 	"errors"
 	"html/template"
 	"log/slog"
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
+	"path"
 	"strings"
 	"time"
 
@@ -61,7 +63,9 @@ func (s *Site) Handler() http.Handler {
 	s.signInPages(m)
 	s.accountPages(m)
 	m.HandleFunc("GET /", s.elsewhere)
-	m.HandleFunc("GET /style.css", s.style)
+	m.HandleFunc("GET /style.css", s.asset("style.css"))
+	m.HandleFunc("GET /icon.svg", s.asset("icon.svg"))
+	m.HandleFunc("GET /favicon.ico", s.asset("icon.svg")) // browsers ask for it where no page names another
 	m.HandleFunc("GET /leave/{token}", s.guarded(s.leavePage))
 	m.HandleFunc("POST /leave/{token}", s.guarded(s.leave))
 	m.HandleFunc("GET /confirm/{token}", s.guarded(s.confirmPage))
@@ -180,7 +184,11 @@ func asker(r *http.Request) roster.Asker {
 	return roster.Asker{How: "link", Source: ip, Origin: ip}
 }
 
-func (s *Site) style(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "public, max-age=86400")
-	http.ServeFileFS(w, r, files, "pages/style.css")
+// asset serves a file that belongs to the pages.
+func (s *Site) asset(name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=86400")
+		w.Header().Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
+		http.ServeFileFS(w, r, files, "pages/"+name)
+	}
 }
