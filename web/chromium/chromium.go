@@ -47,7 +47,6 @@ type Cookie struct {
 // Options are what is not minded, and why it is not stands where they are given.
 type Options struct {
 	AxeOff, HTMLOff []string // rules of axe, and of html-validate
-	Outlines        bool     // are wanted
 }
 
 // Script is a way through pages: a step a line, a verb and what it is done with, such as "follow Lunch on Friday?". Lines
@@ -78,30 +77,26 @@ type asked struct {
 	AxeOff   []string `json:"axeOff,omitempty"`
 	HTMLOff  []string `json:"off,omitempty"`
 	Shots    string   `json:"shots,omitempty"`
-	Outlines bool     `json:"outlines,omitempty"`
 }
 
 // seen is a line that it writes.
 type seen struct {
-	Name, Outline string
-	Wrong         []string
+	Name  string
+	Wrong []string
 }
 
-// Look looks at pages, each at 360 and 1,200 pixels, light and dark. It returns the outline of each by its name, if that is
-// wanted: what a screen reader has of it. With the environment variable LISTD_SHOTS it leaves pictures in that folder.
-func Look(t testing.TB, opt Options, pages ...Page) map[string]string {
+// Look looks at pages, each at 360 and 1,200 pixels, light and dark. With the environment variable LISTD_SHOTS it leaves pictures in that folder.
+func Look(t testing.TB, opt Options, pages ...Page) {
 	t.Helper()
-	outlines := map[string]string{}
-	for _, s := range run(t, asked{Pages: pages, AxeOff: opt.AxeOff, HTMLOff: opt.HTMLOff, Outlines: opt.Outlines, Shots: os.Getenv("LISTD_SHOTS")}) {
+	done := run(t, asked{Pages: pages, AxeOff: opt.AxeOff, HTMLOff: opt.HTMLOff, Shots: os.Getenv("LISTD_SHOTS")})
+	for _, s := range done {
 		for _, w := range s.Wrong {
 			t.Errorf("%s: %s", s.Name, w)
 		}
-		outlines[s.Name] = s.Outline + "\n"
 	}
-	if len(outlines) != len(pages) {
-		t.Errorf("%d of %d pages were looked at", len(outlines), len(pages))
+	if len(done) != len(pages) {
+		t.Errorf("%d of %d pages were looked at", len(done), len(pages))
 	}
-	return outlines
 }
 
 // Walk goes ways through pages, on a phone's window.

@@ -59,7 +59,6 @@ async function look(page) {
   if (got.status() !== (page.status ?? 200)) wrong.push("status " + got.status());
   const report = page.foreign ? { results: [] } : await validator.validateString(await got.text(), page.name);
   for (const m of report.results.flatMap((r) => r.messages)) wrong.push(`HTML, line ${m.line}: ${m.message} (${m.ruleId})`);
-  const outline = ask.outlines ? await tab.locator("body").ariaSnapshot() : "";
   if (!page.foreign) await tab.evaluate(axe);
   const rules = Object.fromEntries((ask.axeOff ?? []).map((rule) => [rule, { enabled: false }]));
   for (const [width, scheme, check] of looks) {
@@ -73,7 +72,7 @@ async function look(page) {
     for (const v of found.violations) for (const n of v.nodes) here(`axe, ${v.id}: ${v.help}: ${n.html.slice(0, 150)}; ${n.failureSummary.split("\n").pop().trim()}`);
   }
   await context.close();
-  return { name: page.name, wrong, outline };
+  return { name: page.name, wrong };
 }
 
 // Two at a time: while one is loaded the other is looked at.
