@@ -47,7 +47,7 @@ var plan = map[string]room{
 	"archive": {may: []string{"store", "task", "lists", "mail", "golang.org/x/text/unicode/norm"}, not: inside},
 	"auth":    {may: []string{"store", "lists", "mail"}, not: inside},
 	"queue":   {may: []string{"task", "store", "mailauth", "lists", "mail"}, not: inside},
-	"roster":  {may: []string{"queue", "auth", "task", "store", "lists", "mail"}, not: inside},
+	"roster":  {may: []string{"queue", "auth", "task", "store", "letter", "lists", "mail"}, not: inside},
 	"digest":  {may: []string{"feeds", "queue", "task", "store", "letter", "lists", "mail"}, not: inside},
 	"inbound": {may: []string{"digest", "roster", "auth", "archive", "queue", "task", "store", "mailauth", "lists", "mail"}, not: inside},
 	"feeds":   {may: []string{"mail", "golang.org/x/net", "net/http"}, not: []string{"os", "os/exec", "database/sql", "log/slog", "testing"}},

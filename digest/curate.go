@@ -44,7 +44,8 @@ func (t turn) draftKey(l lists.List, due time.Time) task.Key {
 }
 
 // DraftStep is the step that sends a draft: the round-up as most of its readers would get it now, in the list's language,
-// with numbers. Where there is nothing to tell there is none, and the round-up, if posts still come, goes out as it is.
+// with numbers. Where there is nothing to tell there is none; if posts still come, the round-up goes out as it is, or with
+// the next if silence holds it.
 func (k *Desk) DraftStep(ctx context.Context, t task.Task) (task.Commit, error) {
 	var a draftRun
 	if err := json.Unmarshal(t.Arg, &a); err != nil {
@@ -82,6 +83,9 @@ func (k *Desk) DraftStep(ctx context.Context, t task.Task) (task.Commit, error) 
 		return nil, err
 	}
 	return func(_ context.Context, tx *store.Tx) (task.Next, error) {
+		if !tx.Now.Before(a.Due) {
+			return task.Next{Done: true}, nil // making it took longer than there was time
+		}
 		added, err := tx.AddCuration(store.Curation{List: a.List, Schedule: a.Schedule, Due: a.Due, Topics: topics})
 		if err == nil && added {
 			err = k.sendDraft(tx, j.m, data, a)
@@ -174,6 +178,8 @@ var (
 	ErrNoDraft = errors.New("no draft of a round-up waits for a word")
 	ErrIntro   = fmt.Errorf("an introduction has at most %d bytes", lists.MaxIntro)
 	ErrSent    = errors.New("this round-up has gone out, or never will")
+
+	ErrNothingLeft = errors.New("this would drop every topic: say skip, or write an introduction, too")
 )
 
 // NoTopicError says that a number is none of a draft's.
@@ -184,7 +190,7 @@ func (e NoTopicError) Error() string {
 }
 
 // Curate writes down what somebody wants of a round-up. Topics that are named first come before those that were, and one
-// that is dropped or comes first is no more the other. ErrSent if it is too late.
+// that is dropped or comes first is no more the other. ErrSent if it is too late, ErrNothingLeft if nothing would be told.
 func Curate(tx *store.Tx, c store.Curation, want lists.Curation, by string) (store.Curation, error) {
 	if c.Settled {
 		return c, ErrSent
@@ -222,6 +228,9 @@ func Curate(tx *store.Tx, c store.Curation, want lists.Curation, by string) (sto
 	}
 	if want.Verdict != "" {
 		c.Verdict = want.Verdict
+	}
+	if len(want.Drop) > 0 && len(c.Drop) == len(c.Topics) && c.Intro == "" && c.Verdict != lists.CurateSkip {
+		return c, ErrNothingLeft
 	}
 	c.By = by
 	return c, tx.SaveCuration(c)
@@ -279,11 +288,12 @@ func CurationOf(tx *store.Tx, l lists.ID, arg string) (store.Curation, error) {
 }
 
 // ruled is what becomes of a round-up whose time has come: it waits, or it goes on as the cursor says. One that waits when
-// the draft of the next has gone out never does: its posts are in that one.
+// the draft of the next has gone out never does: its posts are in that one. So are those of one that nobody has seen a draft
+// of, where silence holds it.
 func (k *Desk) ruled(ctx context.Context, tx *store.Tx, l lists.List, a run, on reached) (task.Next, error) {
 	c, err := tx.Curation(l.ID, a.Schedule, a.Due)
 	if errors.Is(err, store.ErrNotFound) {
-		return task.Next{Cursor: on}, nil
+		return task.Next{Cursor: on, Done: l.Policy.RoundupLead > 0 && l.Policy.RoundupSilence == lists.SilenceHolds}, nil
 	}
 	if err != nil {
 		return task.Next{}, err

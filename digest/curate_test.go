@@ -73,7 +73,10 @@ func TestCurate(t *testing.T) {
 		if err := h.word(l, lists.Curation{Drop: []int{1}, First: []int{3}}); !errors.As(err, &none) || none.Number != 3 || none.Topics != 2 {
 			t.Errorf("a number that there is none of: %v", err)
 		}
-		h.must(h.word(l, lists.Curation{Verdict: lists.CurateHold, Drop: []int{2, 1}}))
+		if err := h.word(l, lists.Curation{Drop: []int{2, 1}}); !errors.Is(err, ErrNothingLeft) {
+			t.Errorf("without any topic: %v", err)
+		}
+		h.must(h.word(l, lists.Curation{Verdict: lists.CurateHold, Drop: []int{2, 1}, Intro: "Come and see."}))
 		h.must(h.word(l, lists.Curation{First: []int{2}}))
 		if got := h.standing(l); !slices.Equal(got, []string{"2. one", "x 1. two"}) {
 			t.Errorf("it is %q", got)
@@ -101,6 +104,30 @@ func TestCurate(t *testing.T) {
 		want = append(want, "Feb23 08:05 [week@a.test]")
 		if got := h.letters(l); !slices.Equal(got, want) {
 			t.Errorf("%q went out, want %q", got, want)
+		}
+	})
+}
+
+// Where silence holds, nothing goes out that no organizer has seen: it is in the next.
+func TestCurateUnseen(t *testing.T) {
+	engines(t, func(h *house) {
+		at := func(day, hour int) time.Time { return time.Date(2031, 2, day, hour, 0, 0, 0, time.UTC) }
+		l := h.create("dev@lists.test", "digest=weekly sun 08:00 UTC", "roundup_lead=4h", "roundup_silence=hold")
+		h.add(l, "week@a.test", lists.Roundup)
+		h.work()
+		h.live(at(9, 5), time.Hour) // there was nothing to show
+		h.post(l, "one")
+		h.live(at(16, 5), time.Hour)
+		if got := h.letters(l); len(got) > 0 {
+			t.Errorf("unseen %q go out", got)
+		}
+		if got := h.standing(l); !slices.Equal(got, []string{"1. one"}) {
+			t.Errorf("the draft has %q", got)
+		}
+		h.must(h.word(l, lists.Curation{Verdict: lists.CurateSend}))
+		h.live(at(16, 9), time.Hour)
+		if got := h.letters(l); !slices.Equal(got, []string{"Feb16 08:05 [week@a.test]"}) {
+			t.Errorf("%q went out", got)
 		}
 	})
 }

@@ -56,6 +56,5 @@ func TestLooks(t *testing.T) {
 		}
 		pages = append(pages, chromium.Page{Name: name, URL: server.URL + "/" + name})
 	}
-	// A mail program has the landmarks, and shows the letter in one of them; Outlook needs attributes that HTML has given up.
-	chromium.Look(t, chromium.Options{AxeOff: []string{"region", "landmark-one-main"}, HTMLOff: []string{"no-deprecated-attr"}}, pages...)
+	chromium.Look(t, chromium.Letter, pages...)
 }

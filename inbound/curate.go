@@ -31,7 +31,7 @@ func (d *Door) curate(tx *store.Tx, a *arrival, j *job) error {
 		return err
 	}
 	n := roster.Notice{Name: "roundup_unclear", From: j.list.Moderate(j.target.Token), To: []mail.Address{c.Address}, InReplyTo: a.msgID, Trace: a.trace,
-		Words: lists.Words{"late": "", "number": "", "unclear": "", "count": ""}}
+		Words: lists.Words{"late": "", "number": "", "unclear": "", "count": "", "all": ""}}
 	draft, err := digest.CurationOf(tx, j.list.ID, c.Arg)
 	if err == nil {
 		want, clear := lists.ReadCuration(a.m)
@@ -45,6 +45,8 @@ func (d *Door) curate(tx *store.Tx, a *arrival, j *job) error {
 	switch {
 	case errors.Is(err, digest.ErrSent):
 		j.note, n.Words["late"] = "too late for a round-up", "yes"
+	case errors.Is(err, digest.ErrNothingLeft):
+		j.note, n.Words["all"] = "no topic of a round-up left", "yes"
 	case errors.As(err, &none):
 		j.note, n.Words["number"], n.Words["count"] = "no such topic of a round-up", strconv.Itoa(none.Number), strconv.Itoa(none.Topics)
 	case err != nil:

@@ -67,7 +67,8 @@ func TestCurate(t *testing.T) {
 			{"a machine", "dev", "own@own.test", "Auto-Submitted: auto-replied\r\n", "skip", "", "", "", 0},
 			{"nothing but a quote", "dev", "own@own.test", "", "> skip", "own@own.test" + unclear, "was not understood", "", 0},
 			{"a number of nothing", "dev", "own@own.test", "", "drop 2", "own@own.test" + unclear, "There is no number 2", "", 0},
-			{"an owner", "dev", "own@own.test", "", "drop 1\r\nhold\r\n\r\n> skip", "own@own.test" + changed, "x 1. Garden fence", lists.CurateHold, 1},
+			{"all that there is", "dev", "own@own.test", "", "drop 1", "own@own.test" + unclear, "no topic at all", "", 0},
+			{"an owner", "dev", "own@own.test", "", "Come and see.\r\ndrop 1\r\nhold\r\n\r\n> skip", "own@own.test" + changed, "x 1. Garden fence", lists.CurateHold, 1},
 			{"a moderator, in HTML", "dev", "mod@o.test", "Content-Type: text/html\r\n", "<p>first 1</p><p>ok</p><blockquote>skip</blockquote>",
 				"mod@o.test" + changed, "goes out at", lists.CurateSend, 0},
 		} {

@@ -2,9 +2,12 @@ package letter
 
 import (
 	"math"
+	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
+
+	"listd/mail"
 )
 
 // Block is a component of a letter, which as a value stands alone in its line of a template. The blocks of this package
@@ -100,7 +103,7 @@ func (p Plain) sheet(s *sheet) {
 func (p Plain) page(g *page) {
 	p.paragraphs(func(text string, fixed bool) {
 		if fixed {
-			g.add("<pre", g.roles.pre.attrs(""), ">", g.linkified(text), "</pre>\n")
+			g.add("<pre", g.roles.pre.attrs(""), ">", g.linkified(dedent(text)), "</pre>\n")
 			return
 		}
 		g.open("p", g.roles.p, "")
@@ -108,26 +111,49 @@ func (p Plain) page(g *page) {
 	})
 }
 
-// linkified is a plain text in HTML, its URLs as links.
+// dedent takes off what all lines are indented by: the box around them shows that they stand apart.
+func dedent(text string) string {
+	lines := strings.Split(text, "\n")
+	by := len(text)
+	for _, l := range lines {
+		by = min(by, len(l)-len(strings.TrimLeft(l, " ")))
+	}
+	for i := range lines {
+		lines[i] = lines[i][by:]
+	}
+	return strings.Join(lines, "\n")
+}
+
+// linkified is a plain text in HTML, its URLs and addresses as links.
 func (g *page) linkified(text string) string {
 	var b strings.Builder
 	for text != "" {
-		at := strings.Index(text, "http")
-		if at < 0 {
+		from := strings.IndexFunc(text, func(r rune) bool { return !apart(r) })
+		if from < 0 {
 			break
 		}
-		end := at + strings.IndexAny(text[at:]+" ", " \n<>\"()")
-		url := strings.TrimRight(text[at:end], ".,;:!?'")
-		b.WriteString(esc(text[:at]))
-		if safeURL(url) == "" {
-			b.WriteString(esc(text[at:end]))
-		} else {
-			b.WriteString(`<a href="` + esc(url) + `"` + g.roles.link.attrs("") + ">" + esc(url) + "</a>" + esc(text[at+len(url):end]))
+		end := from + strings.IndexFunc(text[from:]+" ", apart)
+		word := strings.TrimRight(text[from:end], ".,;:!?'")
+		to := ""
+		if strings.HasPrefix(word, "http") {
+			to = safeURL(word)
+		} else if a, err := mail.ParseAddress(word); err == nil && strings.Contains(word, "@") {
+			to = "mailto:" + (&url.URL{Path: a.String()}).EscapedPath()
 		}
+		b.WriteString(esc(text[:from]))
+		if to == "" {
+			b.WriteString(esc(word))
+		} else {
+			b.WriteString(`<a href="` + esc(to) + `"` + g.roles.link.attrs("") + ">" + esc(word) + "</a>")
+		}
+		b.WriteString(esc(text[from+len(word) : end]))
 		text = text[end:]
 	}
 	return b.String() + esc(text)
 }
+
+// apart reports whether a character stands between words, or around a URL.
+func apart(r rune) bool { return strings.ContainsRune(" \n<>\"()", r) }
 
 // Button is a link that stands out.
 type Button struct{ Label, URL string }

@@ -58,11 +58,12 @@ type ReportSection struct {
 }
 
 // Notice is the data of the template "notice": a mail of the machine's, with a button where there is something to
-// confirm. A Button without a URL is none.
+// confirm, between two texts. A Button without a URL is none.
 type Notice struct {
 	Subject, Preheader, Language string
 	Body                         Plain
 	Button                       Button
+	After                        Plain
 	Footer                       Markdown
 }
 
@@ -81,7 +82,7 @@ func Shape(name string) (any, error) {
 		return Report{Title: "A list", Period: "a month", Preheader: "Its numbers", Language: "en", Intro: "Hello.", Figures: Figures{{Value: "3", Label: "posts"}},
 			Sections: []ReportSection{{"Posts", "Each week:", []Block{Numbers{Head: []string{"Week", "Posts"}, Rows: [][]string{{"1", "3"}}}}}}, Footer: "Why."}, nil
 	case "notice":
-		return Notice{Subject: "A notice", Preheader: "What it is about", Language: "en", Body: "Hello.", Button: Button{"Confirm", "https://lists.example.org/3"}, Footer: "Why."}, nil
+		return Notice{Subject: "A notice", Preheader: "What it is about", Language: "en", Body: "Hello.", Button: Button{"Confirm", "https://lists.example.org/3"}, After: "Goodbye.", Footer: "Why."}, nil
 	}
 	_, err := BuiltIn(name)
 	if err == nil {

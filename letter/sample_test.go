@@ -144,8 +144,9 @@ func samples(t *testing.T) map[string]letter.Parts {
 	tmpl, data := written()
 	add("written", tmpl, data)
 	add("notice", builtIn("notice"), letter.Notice{Subject: "Confirm that you want to join pyug", Preheader: "One click, and you are in", Language: "en",
-		Body:   "Somebody, you perhaps, wants bob@example.com to get the mail of pyug@lists.example.org.\n\nIf it was you, press the button, or reply to this mail:\n\n    pyug-confirm+kx3@lists.example.org\n\nIf not, do nothing.",
+		Body:   "Somebody, you perhaps, wants bob@example.com to get the mail of pyug@lists.example.org.\n\nIf it was you, press the button, or reply to this mail:\n\n    pyug-confirm+kx3@lists.example.org",
 		Button: letter.Button{Label: "Yes, I want to join", URL: "https://lists.example.org/confirm/kx3"},
+		After:  "If not, do nothing.",
 		Footer: "Sent by lists.example.org because somebody typed your address."})
 	arabic := roundup()
 	arabic.Language, arabic.Title, arabic.Period = "ar", "مجموعة بايثون", "٢٣ إلى ٢٩ مارس"

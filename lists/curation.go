@@ -73,11 +73,25 @@ func ReadCuration(m mail.Message) (c Curation, ok bool) {
 			c.Verdict = Curate(verb)
 		}
 	}
-	c.Intro = strings.TrimSpace(strings.Join(intro, "\n"))
+	c.Intro = withoutName(strings.TrimSpace(strings.Join(intro, "\n")), m)
 	if said.cut || len(c.Drop) > maxTopics || len(c.First) > maxTopics || len(c.Intro) > MaxIntro {
 		return Curation{}, false
 	}
 	return c, c.Verdict != "" || c.Intro != "" || len(c.Drop) > 0 || len(c.First) > 0
+}
+
+// withoutName is a text without the name below it that its author signs with: the one in From, or the first part of that.
+func withoutName(text string, m mail.Message) string {
+	authors := mail.Mailboxes(mail.Get(m.Head, "From"))
+	if len(authors) != 1 || authors[0].Name == "" {
+		return text
+	}
+	first, _, _ := strings.Cut(authors[0].Name, " ")
+	at := strings.LastIndexByte(text, '\n')
+	if last := strings.TrimSpace(text[at+1:]); strings.EqualFold(last, authors[0].Name) || strings.EqualFold(last, first) {
+		return strings.TrimSpace(text[:max(at, 0)])
+	}
+	return text
 }
 
 // curateLine reads a line that says what to do. "First of all, hello" is none.

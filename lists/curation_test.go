@@ -1,7 +1,9 @@
 package lists
 
 import (
+	"bytes"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,8 +33,12 @@ func TestReadCuration(t *testing.T) {
 		"drop 0":                        {Intro: "drop 0"},
 		"ok 3":                          {Intro: "ok 3"},
 		"Hello.\n-- \nAnn\nSkip Street": {Intro: "Hello."},
+		"ok\n\nBea":                     {Verdict: CurateSend},
+		"ok\nbea li":                    {Verdict: CurateSend},
+		"Hello.\n\nBea":                 {Intro: "Hello."},
+		"Ann is here.\nAnn":             {Intro: "Ann is here.\nAnn"},
 	} {
-		m := mail.Message{Head: []byte("Content-Type: text/plain; charset=utf-8\r\n"), Body: []byte(strings.ReplaceAll(text+quote, "\n", "\r\n"))}
+		m := mail.Message{Head: []byte("From: Bea Li <bea@example.org>\r\nContent-Type: text/plain; charset=utf-8\r\n"), Body: []byte(strings.ReplaceAll(text+quote, "\n", "\r\n"))}
 		if strings.Contains(text, "-- ") {
 			m.Body = []byte(strings.ReplaceAll(text+"\n", "\n", "\r\n"))
 		}
@@ -48,4 +54,27 @@ func TestReadCuration(t *testing.T) {
 			t.Errorf("%s is %+v", name, got)
 		}
 	}
+}
+
+func FuzzReadCuration(f *testing.F) {
+	addMails(f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := mail.Read(bytes.NewReader(b), mail.Limits{}, mail.Mend)
+		if err != nil {
+			return
+		}
+		c, ok := ReadCuration(m)
+		if len(c.Intro) > MaxIntro || len(c.Drop) > maxTopics || len(c.First) > maxTopics {
+			t.Errorf("%d bytes, %d and %d topics", len(c.Intro), len(c.Drop), len(c.First))
+		}
+		if says := c.Verdict != "" || c.Intro != "" || len(c.Drop)+len(c.First) > 0; ok != says {
+			t.Errorf("%v: %+v", ok, c)
+		}
+		for _, n := range slices.Concat(c.Drop, c.First) {
+			if n < 1 {
+				t.Errorf("topic %d", n)
+			}
+		}
+		printable(t, strings.Split(c.Intro, "\n")...)
+	})
 }

@@ -31,26 +31,19 @@ func Notice(name, lang string, data Words) (subject, text string, err error) {
 	return FillNotice(name, raw, data)
 }
 
-// FillNotice is the subject and text of a notice with its slots filled in. Lines end with \n. A slot without a word is
+// FillNotice is the subject and text of a notice with its slots filled in. Its first line is the Subject; a line Button,
+// which NoticeButton reads, and an empty one follow. Lines end with \n. A slot without a word is
 // an error: a notice with a hole helps nobody. A paragraph that begins with [word] is there only if that word says
 // something.
 func FillNotice(name, raw string, data Words) (subject, text string, err error) {
-	head, body, ok := strings.Cut(raw, "\n\n")
-	subject, isSubject := strings.CutPrefix(head, "Subject: ")
-	if !ok || !isSubject {
-		return "", "", fmt.Errorf("notice %s: want a line Subject: and an empty one", name)
-	}
-	fill := func(word string) (string, error) {
-		v, ok := data[word]
-		if !ok {
-			return "", fmt.Errorf("notice %s: nothing is given for {%s}", name, word)
-		}
-		return clean(v), nil
-	}
-	if subject, err = fillSlots(subject, fill); err != nil {
+	subject, _, body, err := cutNotice(name, raw)
+	if err != nil {
 		return "", "", err
 	}
-	subject = strings.Join(blankFields(subject), " ")
+	fill := data.filler(name)
+	if subject, err = fillLine(subject, fill); err != nil {
+		return "", "", err
+	}
 	var b strings.Builder
 	for paragraph := range strings.SplitSeq(strings.Trim(body, "\n"), "\n\n") {
 		paragraph, wanted, err := cutCondition(paragraph, fill)
@@ -68,6 +61,44 @@ func FillNotice(name, raw string, data Words) (subject, text string, err error) 
 		}
 	}
 	return subject, b.String(), nil
+}
+
+// NoticeButton is what stands on the button that takes the place of the link in a notice's HTML; "" for none.
+func NoticeButton(name, raw string, data Words) (string, error) {
+	_, button, _, err := cutNotice(name, raw)
+	if err != nil {
+		return "", err
+	}
+	return fillLine(button, data.filler(name))
+}
+
+// cutNotice takes the lines off the top of a notice.
+func cutNotice(name, raw string) (subject, button, body string, err error) {
+	head, body, ok := strings.Cut(raw, "\n\n")
+	first, second, _ := strings.Cut(head, "\n")
+	subject, isSubject := strings.CutPrefix(first, "Subject: ")
+	button, isButton := strings.CutPrefix(second, "Button: ")
+	if !ok || !isSubject || second != "" && !isButton {
+		return "", "", "", fmt.Errorf("notice %s: want a line Subject:, perhaps a line Button:, and an empty one", name)
+	}
+	return subject, button, body, nil
+}
+
+// filler gives the words of a notice.
+func (data Words) filler(name string) func(word string) (string, error) {
+	return func(word string) (string, error) {
+		v, ok := data[word]
+		if !ok {
+			return "", fmt.Errorf("notice %s: nothing is given for {%s}", name, word)
+		}
+		return clean(v), nil
+	}
+}
+
+// fillLine fills in what has to stay one line.
+func fillLine(s string, fill func(word string) (string, error)) (string, error) {
+	s, err := fillSlots(s, fill)
+	return strings.Join(blankFields(s), " "), err
 }
 
 // cutCondition takes the [word] off a paragraph, and says whether the paragraph is wanted.
@@ -96,7 +127,12 @@ func CheckNotice(name, raw string) error {
 	for _, always := range commonWords {
 		known[always] = "x"
 	}
-	if _, _, err := FillNotice(name, strings.ReplaceAll(raw, "\r\n", "\n"), known); err != nil {
+	raw = strings.ReplaceAll(raw, "\r\n", "\n")
+	_, _, err = FillNotice(name, raw, known)
+	if _, badButton := NoticeButton(name, raw, known); err == nil {
+		err = badButton
+	}
+	if err != nil {
 		return fmt.Errorf("%w; it may have {%s}", err, strings.Join(slices.Sorted(maps.Keys(known)), "}, {"))
 	}
 	return nil

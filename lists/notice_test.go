@@ -31,7 +31,7 @@ var noticeWords = Words{
 	"paused":  "ana@example.org: 550 5.1.1 No such user here\nbob@example.com: 552 5.2.2 The mailbox is full",
 	"removed": "cy@example.net: 550 5.1.1 No such user here", "munged": "example.com (17)\nexample.net (3)",
 	"unread": "Re: something\nA riddle",
-	"due":    "2026-11-22 08:00 GMT", "sends": "yes", "holds": "yes", "goes": "yes", "waits": "yes", "skipped": "yes", "late": "yes", "number": "7", "unclear": "yes",
+	"due":    "2026-11-22 08:00 GMT", "sends": "yes", "holds": "yes", "goes": "yes", "waits": "yes", "skipped": "yes", "late": "yes", "number": "7", "unclear": "yes", "all": "yes",
 	"intro": "Dear all,\nCome and see.",
 }
 

@@ -4,7 +4,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"strings"
 
+	"listd/letter"
 	"listd/lists"
 	"listd/mail"
 	"listd/queue"
@@ -51,9 +53,13 @@ func (b *Books) draft(tx *store.Tx, l lists.List, n *Notice) (d mail.Draft, id s
 	if n.Language == "" {
 		n.Language = l.Policy.Language
 	}
-	subject, text, err := fill(tx, l, *n)
+	said, err := fill(tx, l, *n)
 	if err != nil {
 		return d, "", err
+	}
+	page, err := said.page(n.Language)
+	if err != nil {
+		return d, "", fmt.Errorf("notice %s: %w", n.Name, err)
 	}
 	title := lists.WordsOf(l)["title"]
 	if n.From.IsZero() {
@@ -66,8 +72,8 @@ func (b *Books) draft(tx *store.Tx, l lists.List, n *Notice) (d mail.Draft, id s
 	if n.InReplyTo != "" {
 		kind, references = "auto-replied", []string{n.InReplyTo}
 	}
-	d = mail.Draft{From: mail.Mailbox{Name: title, Address: n.From}, Subject: subject, Date: tx.Now,
-		InReplyTo: n.InReplyTo, References: references, Text: text, Attachments: n.Attach}
+	d = mail.Draft{From: mail.Mailbox{Name: title, Address: n.From}, Subject: said.subject, Date: tx.Now,
+		InReplyTo: n.InReplyTo, References: references, Text: said.text, HTML: page, Attachments: n.Attach}
 	d.Fields = []mail.Field{
 		{Name: "Auto-Submitted", Raw: mail.FormatField("Auto-Submitted", kind)},
 		{Name: "List-Id", Raw: mail.FormatField("List-Id", "<"+l.ListID+">")},
@@ -79,8 +85,11 @@ func (b *Books) draft(tx *store.Tx, l lists.List, n *Notice) (d mail.Draft, id s
 	return d, id, nil
 }
 
+// said is what a notice says. The link, if it has one to press, stands in text in a line of its own.
+type said struct{ subject, text, button, link string }
+
 // fill is a notice with its words, and those below it.
-func fill(tx *store.Tx, l lists.List, n Notice) (subject, text string, err error) {
+func fill(tx *store.Tx, l lists.List, n Notice) (s said, err error) {
 	all := append([]Notice{n}, n.Below...)
 	if len(n.Below) > 0 && n.silent() {
 		all = all[1:]
@@ -90,19 +99,40 @@ func fill(tx *store.Tx, l lists.List, n Notice) (subject, text string, err error
 		maps.Copy(words, one.Words)
 		raw, err := tx.NoticeText(l.ID, one.Name, n.Language)
 		if err != nil {
-			return "", "", err
+			return s, err
 		}
-		s, t, err := lists.FillNotice(one.Name, raw, words)
+		subject, text, err := lists.FillNotice(one.Name, raw, words)
 		if err != nil {
-			return "", "", err
+			return s, err
+		}
+		button, err := lists.NoticeButton(one.Name, raw, words)
+		if err != nil {
+			return s, err
 		}
 		if i == 0 {
-			subject, text = s, t
+			s.subject, s.text = subject, text
 		} else {
-			text += "\n" + t
+			s.text += "\n" + text
+		}
+		if button != "" && s.button == "" && words["link"] != "" {
+			s.button, s.link = button, words["link"]
 		}
 	}
-	return subject, text, nil
+	return s, nil
+}
+
+// page is the same in HTML, with a button in the link's place.
+func (s said) page(language string) (string, error) {
+	t, err := letter.BuiltIn("notice")
+	if err != nil {
+		return "", err
+	}
+	n := letter.Notice{Subject: s.subject, Language: language, Body: letter.Plain(s.text)}
+	if before, after, ok := strings.Cut(s.text, "\n    "+s.link+"\n"); ok && s.button != "" {
+		n.Body, n.Button, n.After = letter.Plain(before), letter.Button{Label: s.button, URL: s.link}, letter.Plain(after)
+	}
+	p, err := letter.Render(t, n)
+	return p.HTML, err
 }
 
 // silent reports whether none of a notice's own words says anything.

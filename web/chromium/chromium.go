@@ -49,6 +49,10 @@ type Options struct {
 	AxeOff, HTMLOff []string // rules of axe, and of html-validate
 }
 
+// Letter is what is not minded in mail: a mail program has the landmarks and shows the Subject as a heading, and Outlook
+// needs attributes that HTML has given up.
+var Letter = Options{AxeOff: []string{"region", "landmark-one-main", "page-has-heading-one"}, HTMLOff: []string{"no-deprecated-attr"}}
+
 // Script is a way through pages: a step a line, a verb and what it is done with, such as "follow Lunch on Friday?". Lines
 // that begin with # say why. The verbs stand in look.mjs.
 type Script struct {
