@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,22 +37,41 @@ func BenchmarkWeek(b *testing.B) {
 		h.week(l, 5000)
 		made := map[string]int{}
 		var peak uint64
+		var mu sync.Mutex
 		h.desk.Builders = map[lists.Mode]Builder{}
 		for mode, build := range Builders() {
 			h.desk.Builders[mode] = func(ctx context.Context, m Material) (mail.Message, error) {
-				made[fmt.Sprint(m.Mode, m.Schedule, m.Posts[0].Seq)]++
 				out, err := build(ctx, m)
 				var s runtime.MemStats
 				runtime.ReadMemStats(&s)
+				mu.Lock()
+				defer mu.Unlock()
+				made[fmt.Sprint(m.Mode, m.Schedule, m.Posts[0].Seq)]++
 				peak = max(peak, s.HeapInuse)
 				return out, err
 			}
 		}
 		b.StartTimer()
-		for until := h.clock.Now().AddDate(0, 0, 7); h.clock.Now().Before(until); {
-			h.clock.set(h.clock.Now().Add(time.Hour))
-			h.work()
+		wednesday := h.clock.Now().Truncate(24 * time.Hour)
+		for wednesday.Weekday() != time.Wednesday {
+			wednesday = wednesday.AddDate(0, 0, 1)
 		}
+		for i := range 40 { // the hours at which something is due
+			h.clock.set(wednesday.AddDate(0, 0, i/20).Add(time.Duration(i%20) * time.Hour))
+			h.plan(0)
+		}
+		var both sync.WaitGroup // a node runs two tasks at once
+		for node := range h.nodes {
+			both.Go(func() {
+				for did := true; did; {
+					var err error
+					if did, err = h.nodes[node].RunOne(b.Context()); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		}
+		both.Wait()
 		b.StopTimer()
 		parts, readers := 0, 0
 		for key, n := range made {

@@ -97,7 +97,7 @@ func (k *Desk) DraftStep(ctx context.Context, t task.Task) (task.Commit, error) 
 // most are the readers of a way of collecting whose cursor most of them share, the one furthest behind if several are as many;
 // nil if nothing waits for any. Who came since the last issue shares it with few.
 func most(tx *store.Tx, l lists.List, t turn) (*store.Followers, error) {
-	all, err := tx.FollowersOf(l.ID)
+	all, err := tx.FollowersOf(l.ID, t.mode)
 	at := map[lists.Seq]store.Followers{}
 	for _, f := range all {
 		if turnOf(l, f) == t && f.After < l.LastSeq {

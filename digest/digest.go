@@ -231,7 +231,7 @@ func (k *Desk) begin(a run) task.Commit {
 		if a.After != nil {
 			// Another node, or the clock, may have been faster.
 			found := false
-			all, err := tx.FollowersOf(l.ID)
+			all, err := tx.FollowersOf(l.ID, a.Mode)
 			for _, f := range all {
 				found = found || turnOf(l, f) == turn{a.Mode, a.Schedule} && f.After == *a.After
 			}

@@ -81,7 +81,7 @@ func (k *Desk) deliver(l lists.ID, at reached, out []store.Outgoing) task.Commit
 // left are readers whose cursor is still behind, nil if there are none. Those who lack least come first, which are most:
 // theirs is the issue whose number the others repeat.
 func left(tx *store.Tx, l lists.List, t turn, upTo lists.Seq) (*store.Followers, error) {
-	all, err := tx.FollowersOf(l.ID)
+	all, err := tx.FollowersOf(l.ID, t.mode)
 	all = slices.DeleteFunc(all, func(f store.Followers) bool { return turnOf(l, f) != t || f.After >= upTo })
 	if err != nil || len(all) == 0 {
 		return nil, err

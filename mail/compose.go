@@ -97,11 +97,14 @@ type part struct {
 }
 
 func textPart(subtype, text string) part {
-	text = strings.NewReplacer("\r\n", "\r\n", "\n", "\r\n", "\r", "\r\n").Replace(strings.ToValidUTF8(text, "\uFFFD"))
-	body := []byte(text)
-	if len(body) > 0 && body[len(body)-1] != '\n' {
-		body = append(body, "\r\n"...)
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if strings.Contains(text, "\r") {
+		text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
 	}
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	body := bytes.ReplaceAll([]byte(text), []byte("\n"), []byte("\r\n"))
 	encoding := "7bit"
 	if !shortASCII(body) {
 		encoding = "quoted-printable"

@@ -59,9 +59,16 @@ func (tx *Tx) followers(where string, args ...any) (out []Followers, err error) 
 // Followers are those of all lists. Uses subscriptions_by_edition alone.
 func (tx *Tx) Followers() ([]Followers, error) { return tx.followers(``) }
 
-// FollowersOf are those of one list. Uses subscriptions_by_edition alone.
-func (tx *Tx) FollowersOf(l lists.ID) ([]Followers, error) {
-	return tx.followers(` AND list_id = ?`, l)
+// FollowersOf are those of one list, of some modes or, without any, of all. Uses subscriptions_by_edition alone.
+func (tx *Tx) FollowersOf(l lists.ID, modes ...lists.Mode) ([]Followers, error) {
+	where, args := ` AND list_id = ?`, []any{l}
+	for _, m := range modes {
+		args = append(args, string(m))
+	}
+	if len(modes) > 0 {
+		where += ` AND mode IN ` + placeholders(1, len(modes))
+	}
+	return tx.followers(where, args...)
 }
 
 // DigestPosts are up to limit posts of a list in (after, upTo], by number: those that came by mail and are not removed.
