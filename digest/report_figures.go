@@ -182,7 +182,9 @@ func (f facts) report(l lists.List, from, to time.Time) Report {
 	all := func(k store.TallyKind) Count { return Count{N: f.sum(k, nil, to)} }
 	r.Joined, r.Left, r.Paused, r.Resumed = all(store.TallyJoined), all(store.TallyLeft), all(store.TallyPaused), all(store.TallyResumed)
 	r.Held, r.Released = all(store.TallyHeld), all(store.TallyReleased)
-	r.Refused.N = f.sum(store.TallyRejected, nil, to) + f.sum(store.TallyDiscarded, nil, to) + f.sum(store.TallyExpired, nil, to)
+	for _, k := range []store.TallyKind{store.TallyRefused, store.TallyRejected, store.TallyDiscarded, store.TallyExpired} {
+		r.Refused.N += f.sum(k, nil, to)
+	}
 	f.authors(&r)
 	f.threads(&r, l)
 	f.days(&r)

@@ -86,6 +86,7 @@ func (d *Door) Accept(ctx context.Context, env mail.Envelope, data io.Reader) ([
 			return nil, err
 		}
 		d.countMisses(a, jobs)
+		d.countTurned(jobs)
 		return d.replies(ctx, a, jobs), nil
 	}
 	return nil, fmt.Errorf("%w five times", archive.ErrChanged)

@@ -37,6 +37,7 @@ type Door struct {
 	Room     func() error // whether the disk has room for more; nil: always. What it says is for the log
 
 	guesses auth.Guesses
+	turned  turned
 }
 
 // place is what an address of ours means.
@@ -125,11 +126,11 @@ func (d *Door) Check(ctx context.Context, env mail.Envelope, to mail.Rcpt) error
 	pol := &p.list.Policy
 	switch {
 	case pol.Closed:
-		return mail.Refuse(550, "5.2.1", "The list "+p.list.Address.String()+" is closed and takes no posts; questions go to "+p.list.Owner().String())
+		return d.turn(p.list.ID, mail.Refuse(550, "5.2.1", "The list "+p.list.Address.String()+" is closed and takes no posts; questions go to "+p.list.Owner().String()))
 	case pol.MaxSize > 0 && env.Size > pol.MaxSize:
-		return tooLarge
+		return d.turn(p.list.ID, tooLarge)
 	case pol.Ban(env.From) != "":
-		return mail.Refuse(550, "5.7.2", "You may not post to "+p.list.Address.String()+"; if you think this is a mistake, write to "+p.list.Owner().String())
+		return d.turn(p.list.ID, mail.Refuse(550, "5.7.2", "You may not post to "+p.list.Address.String()+"; if you think this is a mistake, write to "+p.list.Owner().String()))
 	}
 	return nil
 }

@@ -1,11 +1,13 @@
 package inbound
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 
 	"listd/mail"
+	"listd/store"
 )
 
 // code is what Check says: "250" for nothing.
@@ -127,6 +129,44 @@ func TestRoom(t *testing.T) {
 	full = nil
 	h.says(h.accept(env, message)[0], "250 2.0.0 queued as ")
 	h.wants("ada@a.test: Fence\n")
+}
+
+// TestTurned: what is refused in the dialog is counted for the reports, and what cannot be written is not forgotten.
+func TestTurned(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	l := h.list("dev@lists.test", "max_message_size=10KiB", "bans=bad@a.test")
+	h.list("ops@lists.test")
+	env, large := envelope("bad@a.test", "dev@lists.test"), envelope("ada@a.test", "dev@lists.test")
+	large.Size = 1 << 20
+	for _, e := range []mail.Envelope{env, large, envelope("ada@a.test", "nothing@lists.test"), envelope("ada@a.test", "ops@lists.test")} {
+		_ = h.door.Check(t.Context(), e, e.To[0]) // what it says is not this test's
+	}
+	both := envelope("bad@a.test", "dev@lists.test", "ops@lists.test")
+	both.Peer.Protocol = "LMTP"
+	h.accept(both, post("bad@a.test", "dev@lists.test, ops@lists.test", "Fence"))
+	counted := func() (n int64) {
+		h.view(func(tx *store.Tx) error {
+			all, err := tx.Tallies(l.ID, h.clock.Now(), h.clock.Now())
+			for _, one := range all {
+				if one.Kind == store.TallyRefused {
+					n += one.N
+				}
+			}
+			return err
+		})
+		return n
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := h.door.CountTurned(gone); err == nil || counted() != 0 {
+		t.Errorf("with a database that does not answer: %v", err)
+	}
+	for range 2 {
+		if err := h.door.CountTurned(t.Context()); err != nil || counted() != 3 {
+			t.Errorf("%d were counted: %v", counted(), err)
+		}
+	}
 }
 
 // TestDatabaseGone: what cannot be asked is temporary, and says nothing of our own to the peer.

@@ -26,6 +26,7 @@ const (
 	TallyRejected  TallyKind = "rejected"
 	TallyDiscarded TallyKind = "discarded"
 	TallyExpired   TallyKind = "expired"
+	TallyRefused   TallyKind = "refused" // in the dialog
 )
 
 // Tally is how often something happened in a list on a day of UTC.
@@ -95,6 +96,9 @@ func (tx *Tx) tallyChange(s lists.Subscription) error {
 	}
 	return nil
 }
+
+// CountRefused counts posts that were refused in the dialog.
+func (tx *Tx) CountRefused(l lists.ID, n int64) error { return tx.tally(l, TallyRefused, "", n) }
 
 // tallyIntake counts what became of a post that did not simply go out.
 func (tx *Tx) tallyIntake(l lists.ID, outcome string, settled bool) error {

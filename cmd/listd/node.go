@@ -204,6 +204,7 @@ func (n *node) run(ctx context.Context) error {
 	g.Go(func() error { n.db.Listen(ctx); return nil })
 	g.Go(func() error { n.followKeys(ctx); return nil })
 	g.Go(func() error { n.tasks.Run(ctx); return nil })
+	g.Go(func() error { n.door.KeepCount(ctx); return nil })
 	g.Go(func() error { n.follower().Run(ctx); return nil })
 	g.Go(func() error { return n.fetch(ctx) })
 	g.Go(func() error { return n.worker.Run(ctx) })
