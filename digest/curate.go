@@ -139,7 +139,7 @@ func (k *Desk) sendDraft(tx *store.Tx, m Material, data letter.Roundup, a draftR
 		paragraphs = append(paragraphs, strings.ReplaceAll(string(verbatim(p)), "\n", "\\\n"))
 	}
 	data.Intro = letter.Markdown(strings.Join(paragraphs, "\n\n"))
-	parts, err := m.render(data)
+	parts, err := render(RoundupText, m.Template, data)
 	if err != nil {
 		return err
 	}

@@ -119,14 +119,17 @@ func (k *Desk) ReportStep(ctx context.Context, t task.Task) (task.Commit, error)
 		}
 	}
 	if l.Policy.ReportTo == lists.ReportOwners {
-		return k.reportOwners(l, r, owners)
+		return k.reportOwners(ctx, l, r, owners)
 	}
-	return k.reportMembers(l, r, at, members, whole, wanted)
+	return k.reportMembers(ctx, l, r, at, members, whole, wanted)
 }
 
 // reportOwners sends each owner a report as a notice.
-func (k *Desk) reportOwners(l lists.List, r Report, owners []lists.Member) (task.Commit, error) {
-	m := k.reportMaterial(l, l.Policy.Language)
+func (k *Desk) reportOwners(ctx context.Context, l lists.List, r Report, owners []lists.Member) (task.Commit, error) {
+	m, err := k.reportMaterial(ctx, l, l.Policy.Language)
+	if err != nil {
+		return nil, err
+	}
 	var mails []mail.Message
 	var subject string
 	for i, o := range owners {
@@ -159,7 +162,7 @@ func (k *Desk) reportOwners(l lists.List, r Report, owners []lists.Member) (task
 }
 
 // reportMembers sends some members a report as an issue in their language; more says that there are others after them.
-func (k *Desk) reportMembers(l lists.List, r Report, at reported, members []lists.Member, more bool, wanted map[string]bool) (task.Commit, error) {
+func (k *Desk) reportMembers(ctx context.Context, l lists.List, r Report, at reported, members []lists.Member, more bool, wanted map[string]bool) (task.Commit, error) {
 	type made struct {
 		lang    string
 		m       Material
@@ -168,7 +171,10 @@ func (k *Desk) reportMembers(l lists.List, r Report, at reported, members []list
 	}
 	var all []made
 	for _, lang := range slices.Sorted(maps.Keys(wanted)) {
-		m := k.reportMaterial(l, lang)
+		m, err := k.reportMaterial(ctx, l, lang)
+		if err != nil {
+			return nil, err
+		}
 		d, err := m.reportDraft(r)
 		if err != nil {
 			return nil, err
@@ -201,9 +207,17 @@ func (k *Desk) reportMembers(l lists.List, r Report, at reported, members []list
 	}, nil
 }
 
-func (k *Desk) reportMaterial(l lists.List, lang string) Material {
+func (k *Desk) reportMaterial(ctx context.Context, l lists.List, lang string) (m Material, err error) {
 	chance := k.Chance()
-	return Material{List: l, Mode: lists.Roundup, Language: lang, At: k.DB.Now(), Hostname: k.Hostname, URL: k.URL, ID: "r" + hex.EncodeToString(chance[:])}
+	m = Material{List: l, Mode: lists.Roundup, Language: lang, At: k.DB.Now(), Hostname: k.Hostname, URL: k.URL, ID: "r" + hex.EncodeToString(chance[:])}
+	err = k.DB.View(ctx, func(tx *store.Tx) error {
+		m.Template, err = tx.OwnText(l.ID, ReportText, lang)
+		if errors.Is(err, store.ErrNotFound) {
+			err = nil
+		}
+		return err
+	})
+	return m, err
 }
 
 // PreviewReport is the mail that a list's report would be if its time began then and ended now, and its figures; the zero
@@ -227,7 +241,10 @@ func (k *Desk) PreviewReport(ctx context.Context, id lists.ID, since time.Time) 
 	if r, err = k.Figures(ctx, l, since, now); err != nil {
 		return m, r, err
 	}
-	material := k.reportMaterial(l, l.Policy.Language)
+	material, err := k.reportMaterial(ctx, l, l.Policy.Language)
+	if err != nil {
+		return m, r, err
+	}
 	d, err := material.reportDraft(r)
 	if err != nil {
 		return m, r, err

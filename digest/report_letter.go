@@ -16,13 +16,9 @@ import (
 
 // reportDraft is the mail of a report, as members get it.
 func (m Material) reportDraft(r Report) (mail.Draft, error) {
-	t, err := letter.BuiltIn("report")
+	parts, err := render(ReportText, m.Template, m.reportData(r))
 	if err != nil {
 		return mail.Draft{}, err
-	}
-	parts, err := letter.Render(t, m.reportData(r))
-	if err != nil {
-		return mail.Draft{}, fmt.Errorf("report: %w", err)
 	}
 	d := m.draft()
 	d.Subject, d.Text, d.HTML = parts.Subject, parts.Text, parts.HTML

@@ -288,6 +288,23 @@ func TestReportMail(t *testing.T) {
 	}
 }
 
+// A list's own template takes the place of the built-in one.
+func TestReportTemplate(t *testing.T) {
+	t.Parallel()
+	m := Material{List: lists.List{Address: addr("dev@lists.test"), ListID: "dev.lists.test", Policy: lists.DefaultPolicy()}, Language: "en", Hostname: "mx.test", ID: "r1",
+		Template: "Subject: {{.Title}} in numbers\n\n{{range .Sections}}## {{.Title}}\n{{range .Blocks}}\n{{.}}\n{{end}}{{end}}\n"}
+	if err := CheckText(ReportText, m.Template); err != nil {
+		t.Fatal(err)
+	}
+	d, err := m.reportDraft(sampleReport(lists.ReportOwners))
+	if err != nil || d.Subject != "dev in numbers" || !strings.Contains(d.Text, "Mail to members") || strings.Contains(d.Text, "The longest threads\n\n*") {
+		t.Errorf("%v: %s\n%s", err, d.Subject, d.Text)
+	}
+	if err := CheckText(ReportText, "Subject: x\n\n{{.Threads}}\n"); err == nil {
+		t.Error("a field of the round-up passes")
+	}
+}
+
 // Every language has a word for everything.
 func TestReportWords(t *testing.T) {
 	t.Parallel()

@@ -126,9 +126,9 @@ func (m Material) card(w roundWords, t topic, texts readings) letter.Card {
 
 // write is the mail of a round-up, which has no more HTML than mail programs show.
 func (m Material) write(data letter.Roundup) (mail.Message, error) {
-	parts, err := m.render(data)
+	parts, err := render(RoundupText, m.Template, data)
 	for err == nil && len(parts.HTML) > letter.MaxHTML && shorten(&data) {
-		parts, err = m.render(data)
+		parts, err = render(RoundupText, m.Template, data)
 	}
 	if err != nil {
 		return mail.Message{}, err
@@ -142,43 +142,6 @@ func (m Material) write(data letter.Roundup) (mail.Message, error) {
 		d.Attachments = append(d.Attachments, mail.Attachment{Type: p.Type, CID: p.CID, Body: p.Data})
 	}
 	return mail.Compose(d, m.ID), nil
-}
-
-// RoundupText is the name of the text that a list may have in place of the round-up's template.
-const RoundupText = "roundup"
-
-// BuiltInText is the round-up's template as listd brings it.
-func BuiltInText() (string, error) {
-	t, err := letter.BuiltIn(RoundupText)
-	return t.Text, err
-}
-
-// CheckText says what is wrong with a text that is to take the place of the round-up's template, or nil.
-func CheckText(text string) error {
-	shape, err := letter.Shape(RoundupText)
-	if err != nil {
-		return err
-	}
-	return letter.Check(text, shape)
-}
-
-// render renders with the list's own template. It was right when it was saved; where it is no more, the built-in one serves:
-// readers shall not miss a round-up over it.
-func (m Material) render(data letter.Roundup) (letter.Parts, error) {
-	if m.Template != "" {
-		if parts, err := letter.Render(letter.Template{Name: RoundupText, Text: m.Template}, data); err == nil {
-			return parts, nil
-		}
-	}
-	t, err := letter.BuiltIn(RoundupText)
-	if err != nil {
-		return letter.Parts{}, err
-	}
-	parts, err := letter.Render(t, data)
-	if err != nil {
-		return letter.Parts{}, fmt.Errorf("round-up: %w", err)
-	}
-	return parts, nil
 }
 
 // shorten takes something out of a round-up that is too long, what is missed least first; false if nothing is left that

@@ -213,7 +213,7 @@ func TestRoundupTemplate(t *testing.T) {
 	t.Parallel()
 	m := full()
 	m.Template = "Subject: News of {{.Title}}\n\n{{range .Threads}}\n- {{.Title}}\n{{end}}\n"
-	if err := CheckText(m.Template); err != nil {
+	if err := CheckText(RoundupText, m.Template); err != nil {
 		t.Fatal(err)
 	}
 	text, page, head := parts(t, m)
@@ -221,7 +221,7 @@ func TestRoundupTemplate(t *testing.T) {
 		t.Errorf("%s\n%s", s, text)
 	}
 	m.Template = "Subject: {{.Gone}}\n\n{{.Gone}}\n"
-	if err := CheckText(m.Template); err == nil {
+	if err := CheckText(RoundupText, m.Template); err == nil {
 		t.Error("a field that there is not passes")
 	}
 	if text, _, _ = parts(t, m); !strings.Contains(text, "What we talked about") {

@@ -47,7 +47,7 @@ func TestRoundupOdd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		parts, err := m.render(data)
+		parts, err := render(RoundupText, m.Template, data)
 		if err != nil {
 			t.Fatalf("%v of %q, %.2000q", err, subject, body)
 		}

@@ -305,6 +305,9 @@ func (c *canvas) numbers(of Chart, x func(int) float64, y func(float64) float64,
 		}
 	}
 	for i, v := range of.Values {
+		if v == 0 && of.Kind == BarChart {
+			continue // where there is no bar there is nothing to say
+		}
 		base, rise := v, 22.0 // a number stands above its point, or its bar
 		if of.Kind == BarChart {
 			base, rise = 0, 14

@@ -22,8 +22,9 @@ func (a *app) textCommand() *cobra.Command {
 		Long: `Notices are texts with slots in braces, in English, German, French and Spanish. A list, or the whole site, may have its
 own in their place, for each language: first a list's own is looked for, then the site's, then the one listd brings.
 
-The text roundup is no notice but the weekly letter: Markdown with fields, parts and conditions, which "listd text show site
-roundup" shows. It needs no translation, since its headings come with the data.`,
+The texts roundup and report are no notices but letters: Markdown with fields, parts and conditions, which "listd text show site
+roundup" shows. They need no translation, since their headings come with the data. A notice begins with a line Subject: and,
+where its link is to be a button in HTML, a line Button: with what stands on it.`,
 	}
 	c.AddCommand(a.textLs(), a.textShow(), a.textSet(), a.textReset())
 	return c
@@ -43,7 +44,7 @@ func textOf(ctx context.Context, t *site, a *app, arg string) (lists.ID, error) 
 }
 
 // textNames are the texts that there may be own ones of.
-func textNames() []string { return append(lists.Notices(), digest.RoundupText) }
+func textNames() []string { return append(lists.Notices(), digest.Texts()...) }
 
 // noticeArg is the name of a text.
 func noticeArg(name string) error {
@@ -55,16 +56,16 @@ func noticeArg(name string) error {
 
 // builtInText is a text as listd brings it.
 func builtInText(name, language string) (string, error) {
-	if name == digest.RoundupText {
-		return digest.BuiltInText()
+	if slices.Contains(digest.Texts(), name) {
+		return digest.BuiltInText(name)
 	}
 	return lists.NoticeText(name, language)
 }
 
 // checkText says what is wrong with a text that is to take its place, or nil.
 func checkText(name, text string) error {
-	if name == digest.RoundupText {
-		return digest.CheckText(text)
+	if slices.Contains(digest.Texts(), name) {
+		return digest.CheckText(name, text)
 	}
 	return lists.CheckNotice(name, text)
 }
