@@ -214,7 +214,7 @@ func (x *Indexer) one(ctx context.Context, p store.Post, m mail.Message) (out re
 	if !seen(p) {
 		return out
 	}
-	out.words = store.Words{Subject: tokens(p.Subject), Author: tokens(p.Author)}
+	out.words = store.Words{Subject: tokens(p.Subject), Author: tokens(authorText(p.Author))}
 	defer func() {
 		if e := recover(); e != nil {
 			x.complain(ctx, p, fmt.Errorf("panic: %v", e))
@@ -224,6 +224,16 @@ func (x *Indexer) one(ctx context.Context, p store.Post, m mail.Message) (out re
 	out.words.Own, out.words.Quoted, out.words.Files = tokens(own), tokens(quoted), tokens(names)
 	out.files, out.words.Attached = files, files > 0
 	return out
+}
+
+// authorText is what an author is found by: the mailbox, and where it has no name, the part before the @, which is shown to
+// all.
+func authorText(author string) string {
+	if strings.Contains(author, "<") {
+		return author
+	}
+	local, _, _ := strings.Cut(author, "@")
+	return local + " " + author
 }
 
 // texts are what is found of a message: what its author wrote, what is quoted, the names of files; and how many are

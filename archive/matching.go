@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"listd/lists"
@@ -25,12 +26,15 @@ const maxMatching = 100_000
 // Matching are the numbers of the posts that have some words side by side, of which the last may go on; the latest 100,000,
 // in no order. Where there is no word in text, all posts match, and ok is false.
 func (a *Archive) Matching(ctx context.Context, where Where, text string) (seqs []lists.Seq, ok bool, err error) {
-	tokens, prefix := Term{Field: where, Text: clip(text, maxQuery), Prefix: true}.tokens()
-	if len(tokens) == 0 {
+	forms := Term{Field: where, Text: clip(text, maxQuery), Prefix: true}.forms(a.Addresses(), true)
+	if len(forms[0].Tokens) == 0 {
 		return nil, false, nil
 	}
-	prefix = prefix && len(tokens[len(tokens)-1]) >= minPrefix
-	f := store.Find{Match: store.WordMatch{All: [][]store.WordTerm{{{Field: where, Tokens: tokens, Prefix: prefix}}}},
+	for i, f := range forms {
+		last := strings.TrimPrefix(f.Tokens[len(f.Tokens)-1], covers)
+		forms[i].Prefix = f.Prefix && len(last) >= minPrefix
+	}
+	f := store.Find{Match: store.WordMatch{All: [][]store.WordTerm{forms}},
 		From: store.PlaceAt(a.List.ID, time.Time{}), Before: store.EndOf(a.List.ID)}
 	err = a.view(ctx, func(tx *store.Tx) error {
 		seqs = seqs[:0]

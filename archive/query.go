@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -263,6 +264,32 @@ func (t Term) tokens() (out []string, prefix bool) {
 		out = out[:len(out)-1]
 	}
 	return out, len(out) > 0 && (t.Prefix || end == kindLone)
+}
+
+// forms are what a term may stand as in the index: as words, and, for readers who see whole addresses, as part of one, if
+// that is wanted. A term that is one itself stands only so, and who must not see it finds nothing.
+func (t Term) forms(whole, parts bool) []store.WordTerm {
+	tokens, prefix := t.tokens()
+	plain := make([]string, len(tokens))
+	for i, token := range tokens {
+		plain[i] = strings.TrimPrefix(token, covers)
+	}
+	as := func(tokens []string) store.WordTerm {
+		return store.WordTerm{Field: t.Field, Tokens: tokens, Prefix: prefix}
+	}
+	switch {
+	case len(tokens) == 0 || !whole:
+		return []store.WordTerm{as(plain)}
+	case !slices.Equal(plain, tokens):
+		return []store.WordTerm{as(tokens)}
+	case !parts:
+		return []store.WordTerm{as(plain)}
+	}
+	covered := make([]string, len(plain))
+	for i, token := range plain {
+		covered[i] = covers + token
+	}
+	return []store.WordTerm{as(plain), as(covered)}
 }
 
 // filter takes what is no words; false if it makes no sense.

@@ -136,18 +136,24 @@ type search struct {
 	tx    *store.Tx
 	in    []*Archive
 	match store.WordMatch
+	marker
 	whole bool // the index gives all it finds before the first: there is no use in looking a year at a time
 	dear  bool // a phrase is looked for: the index walks all posts that have its words
 }
 
 func newSearch(ctx context.Context, q Query) search {
-	s := search{Wanted: ParseQuery(q.Text), q: q, ctx: ctx}
+	return search{Wanted: ParseQuery(q.Text), q: q, ctx: ctx}
+}
+
+// understand makes of the words what the index is asked, for readers who see whole addresses in all archives, or not.
+func (s *search) understand() {
+	whole := !slices.ContainsFunc(s.in, func(a *Archive) bool { return !a.Addresses() })
 	terms := func(all []Term) (out []store.WordTerm) {
 		for _, t := range all {
-			tokens, prefix := t.tokens()
-			out = append(out, store.WordTerm{Field: t.Field, Tokens: tokens, Prefix: prefix})
-			s.whole = s.whole || prefix
-			s.dear = s.dear || len(tokens) > 1
+			for _, f := range t.forms(whole, t.Field == InAuthor) {
+				out = append(out, f)
+				s.whole, s.dear = s.whole || f.Prefix, s.dear || len(f.Tokens) > 1
+			}
 		}
 		return out
 	}
@@ -155,7 +161,7 @@ func newSearch(ctx context.Context, q Query) search {
 		s.match.All = append(s.match.All, terms(group))
 	}
 	s.match.Not = terms(s.Not)
-	return s
+	s.marker = newMarker(s.match.All)
 }
 
 // positive is how many terms there are of which a post may have some.
@@ -178,6 +184,7 @@ func (s *search) run(tx *store.Tx, cursor string, limit int) (res Result, err er
 	if s.empty() || len(s.in) == 0 {
 		return res, nil
 	}
+	s.understand()
 	limit = min(max(limit, 1), maxHits)
 	cursor, total, _ := strings.Cut(cursor, ".") // how many there are was counted for the first page
 	if n := s.positive(); s.q.ByRank && (n > 0 || s.Files) && n <= maxWeighed {
@@ -198,9 +205,8 @@ func (s *search) run(tx *store.Tx, cursor string, limit int) (res Result, err er
 			res.Next += "+"
 		}
 	}
-	m := newMarker(s.Wanted)
 	for i := range res.Hits {
-		if res.Hits[i].Snippet, err = s.snippet(res.Hits[i].Post, m); err != nil {
+		if res.Hits[i].Snippet, err = s.snippet(res.Hits[i].Post); err != nil {
 			return Result{}, err
 		}
 	}
@@ -208,7 +214,7 @@ func (s *search) run(tx *store.Tx, cursor string, limit int) (res Result, err er
 }
 
 // snippet reads the beginning of a message: what lies behind that is attached, most often.
-func (s *search) snippet(p Post, m marker) ([]Piece, error) {
+func (s *search) snippet(p Post) ([]Piece, error) {
 	if err := s.ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -217,7 +223,7 @@ func (s *search) snippet(p Post, m marker) ([]Piece, error) {
 		return nil, nil // what cannot be read has been found all the same, by its subject
 	}
 	own, quoted, _, _ := texts(message)
-	return snippet(own, quoted, m), nil
+	return snippet(own, quoted, s.marker), nil
 }
 
 // span is where the posts of a list stand that may be found.

@@ -364,6 +364,43 @@ func TestSearchByRank(t *testing.T) {
 	})
 }
 
+// Strangers from whom a list hides addresses cannot ask for one: neither by its parts nor in quotation marks.
+func TestSearchAddresses(t *testing.T) {
+	t.Parallel()
+	onBothDesks(t, func(d *desk) {
+		l := d.list("dev", "archive_addresses=hidden")
+		d.file(l, day(1), "Subject: s\nFrom: Kim <kim.x@secret.example>\n", "Fine.\n")
+		d.file(l, day(2), "Subject: s\nFrom: lee@secret.example\n", "On Monday Kim <kim.x@secret.example> wrote:\n> Fine.\n\nWrite to kim.x@secret.example, or to Kim.\n")
+		d.file(l, day(3), "Subject: ask kim.x@secret.example\nFrom: Ed <ed@open.example>\n", "x\n")
+		d.index(l)
+		for _, c := range []struct{ query, stranger, member string }{
+			{"from:kim", "1", "1"},
+			{"from:lee", "2", "2"},
+			{"kim", "2 1", "2 1"},
+			{"from:kim.x@secret.example", "", "1"},
+			{"kim.x@secret.example", "", "3 2 1"},
+			{`"kim x secret example"`, "", ""},
+			{"subject:kim.x@secret.example", "", "3"},
+			{"from:secret", "", "2 1"},
+			{"from:secret.example", "", "2 1"},
+			{"from:@secret.example", "", "2 1"},
+			{"secret", "", ""},
+			{"from:secr*", "", "2 1"},
+			{"s -from:secret", "2 1", ""},
+		} {
+			for reader, want := range map[archive.Reader]string{{}: c.stranger, {User: 1, Address: mail.Address{Local: "m", Domain: "x.test"}}: c.member} {
+				a, err := d.lib.Open(d.Context(), l.Address, reader)
+				if err != nil {
+					d.Fatal(err)
+				}
+				if got, _ := d.search(a, archive.Query{Text: c.query}); got != want {
+					d.Errorf("%s: user %d found %q, want %q", c.query, reader.User, got, want)
+				}
+			}
+		}
+	})
+}
+
 func TestSearchLibrary(t *testing.T) {
 	t.Parallel()
 	onBothDesks(t, func(d *desk) {

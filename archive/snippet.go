@@ -77,21 +77,20 @@ type marker struct {
 	depth  int              // tokens of the longest
 }
 
-func newMarker(w Wanted) marker {
+func newMarker(all [][]store.WordTerm) marker {
 	m := marker{ends: map[string][]int{}}
-	for _, group := range w.All {
+	for _, group := range all {
 		for _, t := range group {
 			if t.Field != store.Anywhere {
 				continue
 			}
-			tokens, prefix := t.tokens()
-			n := len(m.terms)
-			m.terms, m.prefix = append(m.terms, tokens), append(m.prefix, prefix)
-			m.depth = max(m.depth, len(tokens))
-			if prefix {
+			n, last := len(m.terms), t.Tokens[len(t.Tokens)-1]
+			m.terms, m.prefix = append(m.terms, t.Tokens), append(m.prefix, t.Prefix)
+			m.depth = max(m.depth, len(t.Tokens))
+			if t.Prefix {
 				m.loose = append(m.loose, n)
 			} else {
-				m.ends[tokens[len(tokens)-1]] = append(m.ends[tokens[len(tokens)-1]], n)
+				m.ends[last] = append(m.ends[last], n)
 			}
 		}
 	}

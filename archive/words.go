@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"listd/mail"
 )
 
 // Bounds of what is indexed of a post, in bytes.
@@ -41,7 +43,13 @@ type tokenizer struct {
 	odd      bool // the run needs composing
 	cut      bool // the run has given pairs already
 	stop     bool
+	covered  bool // what is scanned is an address
+	cover    []byte
 }
+
+// covers begins a token of an address. So a word finds what readers see, and who must not see addresses cannot ask for one.
+// No text has it in a token: it is for private use.
+const covers = "\ue001"
 
 // letter is one of a run, and where it stands.
 type letter struct {
@@ -63,7 +71,19 @@ const (
 
 // scan cuts a text; what is not UTF-8 parts words.
 func (t *tokenizer) scan(text string) {
-	for i := 0; i < len(text) && !t.stop; {
+	at := 0
+	for from, to := range mail.Spotted(text) {
+		t.stretch(text, at, from)
+		t.covered = true
+		t.stretch(text, from, to)
+		t.covered, at = false, to
+	}
+	t.stretch(text, at, len(text))
+}
+
+// stretch cuts a part of a text that ends between two words.
+func (t *tokenizer) stretch(text string, i, end int) {
+	for i < end && !t.stop {
 		switch c := text[i]; {
 		case folds[c] != 0:
 			i = t.ascii(text, i)
@@ -77,6 +97,15 @@ func (t *tokenizer) scan(text string) {
 		}
 	}
 	t.part()
+}
+
+// give gives a token; false if no other is wanted.
+func (t *tokenizer) give(token []byte, k kind, from, to int) bool {
+	if t.covered {
+		t.cover = append(append(t.cover[:0], covers...), token...)
+		token = t.cover
+	}
+	return t.emit(token, k, from, to)
 }
 
 // ascii takes the letters and digits at i and says what is behind them.
@@ -131,7 +160,7 @@ func (t *tokenizer) rune(r rune, s string, at int) {
 func (t *tokenizer) folded(r rune, from, to int) {
 	if pictures(r) {
 		t.part()
-		t.stop = t.stop || !t.emit([]byte(string(r)), kindSign, from, to)
+		t.stop = t.stop || !t.give([]byte(string(r)), kindSign, from, to)
 		return
 	}
 	if !unicode.In(r, unicode.L, unicode.M, unicode.N) {
@@ -267,7 +296,7 @@ func (t *tokenizer) part() {
 
 func (t *tokenizer) endWord() {
 	if !t.stop {
-		t.stop = !t.emit(t.token, kindWord, t.from, t.to)
+		t.stop = !t.give(t.token, kindWord, t.from, t.to)
 	}
 	t.token, t.full = t.token[:0], false
 }
@@ -280,7 +309,7 @@ func (t *tokenizer) endRun() {
 		if n == 1 && !t.cut {
 			k = kindLone
 		}
-		t.stop = !t.emit(utf8.AppendRune(t.token[:0], l.r), k, l.from, l.to)
+		t.stop = !t.give(utf8.AppendRune(t.token[:0], l.r), k, l.from, l.to)
 	}
 	t.run, t.cut = t.run[:0], false
 }
@@ -288,7 +317,7 @@ func (t *tokenizer) endRun() {
 func (t *tokenizer) pairs() {
 	for i := 1; i < len(t.run) && !t.stop; i++ {
 		a, b := t.run[i-1], t.run[i]
-		t.stop = !t.emit(utf8.AppendRune(utf8.AppendRune(t.token[:0], a.r), b.r), kindPair, a.from, b.to)
+		t.stop = !t.give(utf8.AppendRune(utf8.AppendRune(t.token[:0], a.r), b.r), kindPair, a.from, b.to)
 	}
 }
 

@@ -13,7 +13,7 @@ func TestTokens(t *testing.T) {
 		{"only signs", " \r\n\t*** -- \"'()\x00 ", ""},
 		{"words", "The quick, brown FOX's 2 tails", "the quick brown fox s 2 tails"},
 		{"code", "foo_bar foo.bar a-b C++ os.path.join(x)", "foo bar foo bar a b c os path join x"},
-		{"addresses", "Ann <ann.o'neil@lists.example.org> https://example.org/a?b=c#d", "ann ann o neil lists example org https example org a b c d"},
+		{"addresses", "Ann <ann.o'neil@lists.example.org> https://example.org/a?b=c#d", "ann \ue001ann \ue001o \ue001neil \ue001lists \ue001example \ue001org https example org a b c d"},
 		{"numbers", "3.14 1,000 0x1F 2026-01-05", "3 14 1 000 0x1f 2026 01 05"},
 		{"German", "Grüße aus Köln, STRASSE Straße ẞ", "grusse aus koln strasse strasse ss"},
 		{"German, taken apart", "Gru\u0308ße", "grusse"},
@@ -75,7 +75,7 @@ func FuzzTokens(f *testing.F) {
 				t.Errorf("%q stands at %d to %d of %d, after %d", token, a, b, len(text), from)
 			}
 			from = a
-			s := string(token)
+			s := strings.TrimPrefix(string(token), covers)
 			if s == "" || len(s) > maxToken || !utf8.ValidString(s) || strings.ContainsAny(s, " \"'\\\x00") {
 				t.Errorf("token %q", s)
 			}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"listd/lists"
@@ -30,21 +29,21 @@ func (d discretion) text(s string) string {
 // cover hides the domains of addresses in a piece of text. before is the character in front of the piece; open says that the
 // piece in front ended within a domain, and so does what is returned: markup may cut an address in two.
 func (d discretion) cover(s string, before rune, open bool) (string, bool) {
-	if !open && !strings.ContainsAny(s, "@%&＠") {
+	if !open && !mail.MayHaveAddress(s) {
 		return s, false
 	}
 	var b strings.Builder
 	b.Grow(len(s))
 	at := 0
 	if open {
-		at = domainEnd(s)
+		at = mail.DomainEnd(s)
 		if at == len(s) {
 			return "", true
 		}
 	}
 	start := at // of what has not been written yet
 	for at < len(s) {
-		sign := atSign(s[at:])
+		sign := mail.AtSign(s[at:])
 		if sign == 0 {
 			at++
 			continue
@@ -53,9 +52,9 @@ func (d discretion) cover(s string, before rune, open bool) (string, bool) {
 		if at > 0 {
 			front, _ = utf8.DecodeLastRuneInString(s[:at])
 		}
-		end := at + sign + domainEnd(s[at+sign:])
+		end := at + sign + mail.DomainEnd(s[at+sign:])
 		switch {
-		case !localRune(front), end == at+sign && end < len(s):
+		case !mail.LocalRune(front), end == at+sign && end < len(s):
 			at += sign
 			continue
 		case d.own(s[:at], s[at:end]):
@@ -82,7 +81,7 @@ func (d discretion) own(before, behind string) bool {
 	if d.list.Local == "" || !strings.HasPrefix(behind, "@") || !strings.EqualFold(domain, d.list.Domain) {
 		return false
 	}
-	start := strings.LastIndexFunc(before, func(r rune) bool { return !localRune(r) }) + 1
+	start := strings.LastIndexFunc(before, func(r rune) bool { return !mail.LocalRune(r) }) + 1
 	if start > 0 { // the index is of the rune's first byte
 		_, size := utf8.DecodeRuneInString(before[start-1:])
 		if start += size - 1; before[start-1] == '@' {
@@ -91,46 +90,6 @@ func (d discretion) own(before, behind string) bool {
 	}
 	local := strings.ToLower(before[start:])
 	return local == d.list.Local || strings.HasPrefix(local, d.list.Local+"-")
-}
-
-// atSigns are the ways to write an @ that a browser or a reader turns into one.
-var atSigns = []string{"@", "%40", "&#64;", "&#x40;", "&#X40;", "&commat;", "＠"}
-
-// atSign is the length of the @ that s begins with, 0 if none.
-func atSign(s string) int {
-	switch s[0] {
-	case '@':
-		return 1
-	case '%', '&', "＠"[0]:
-		for _, sign := range atSigns[1:] {
-			if strings.HasPrefix(s, sign) {
-				return len(sign)
-			}
-		}
-	}
-	return 0
-}
-
-// domainEnd is how far a domain, or a domain literal, goes that s begins with.
-func domainEnd(s string) int {
-	if strings.HasPrefix(s, "[") {
-		if end := strings.IndexByte(s[:min(len(s), 100)], ']'); end > 0 {
-			return end + 1
-		}
-		return 0
-	}
-	end := strings.IndexFunc(s, func(r rune) bool {
-		return r != '.' && r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
-	})
-	if end < 0 {
-		return len(s)
-	}
-	return end
-}
-
-// localRune reports whether a local part can end with r.
-func localRune(r rune) bool {
-	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) || r != 0 && strings.ContainsRune("!#$%&'*+-/=?^_`{|}~.\"", r)
 }
 
 // who is how a mailbox is called on a page: by name, or by as much of the address as may be seen.
