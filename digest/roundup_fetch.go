@@ -134,7 +134,7 @@ func (k *Desk) fetch(ctx context.Context, l lists.List, url string, known []stor
 	body, state, err := k.Fetcher.Fetch(ctx, url, feeds.State{ETag: s.ETag, Modified: s.Modified})
 	if err == nil {
 		// What cannot be read is not kept: a page that says "busy" must not take the place of what was there.
-		_, err = feeds.Read(body, now.Add(-roundAhead), now.Add(roundAhead))
+		_, err = feeds.Read(body, url, now.Add(-roundAhead), now.Add(roundAhead))
 	}
 	switch {
 	case errors.Is(err, feeds.ErrUnchanged):

@@ -113,7 +113,7 @@ func (m Material) calendars(topics []topic, texts readings) (out []happening) {
 func (m Material) elsewhere(w roundWords) (events []happening, places []letter.Place) {
 	since := m.since()
 	for _, s := range m.Sources {
-		feed, err := feeds.Read(s.Body, since, m.At.Add(roundAhead))
+		feed, err := feeds.Read(s.Body, s.URL, since, m.At.Add(roundAhead))
 		if len(s.Body) == 0 || err != nil {
 			continue // its owner sees why with listd list feeds
 		}

@@ -53,10 +53,10 @@ const (
 // ErrNoFeed says that something is none of the feeds that are read here.
 var ErrNoFeed = errors.New("this is no feed: want Atom, RSS or iCalendar")
 
-// Read reads a feed of any kind, as its first bytes tell. Entries come in its order, without those that are older than
+// Read reads a feed of any kind, as its first bytes tell; at is its address, to which links may be relative. Entries come in its order, without those that are older than
 // from; events are those that begin in [from, to). The error is ErrNoFeed, or what is wrong with the XML where nothing
 // could be read before that.
-func Read(b []byte, from, to time.Time) (Feed, error) {
+func Read(b []byte, at string, from, to time.Time) (Feed, error) {
 	events, err := mail.ReadCalendar(b, from, to)
 	if err == nil {
 		var f Feed
@@ -65,7 +65,7 @@ func Read(b []byte, from, to time.Time) (Feed, error) {
 		}
 		return f, nil
 	}
-	r := reader{from: from}
+	r := reader{from: from, base: at}
 	if err := r.read(b); err != nil && len(r.feed.Items) == 0 {
 		return Feed{}, err
 	}
@@ -80,6 +80,7 @@ func Read(b []byte, from, to time.Time) (Feed, error) {
 type reader struct {
 	feed  Feed
 	from  time.Time
+	base  string // what links are relative to
 	known bool
 	path  []string
 	text  strings.Builder // of the element that says something of an item or a place, with what is within it
@@ -193,15 +194,18 @@ func (r *reader) begin(t xml.StartElement) {
 	switch t.Name.Local {
 	case "rss", "RDF", "feed":
 		r.known = r.known || len(r.path) == 1
+		if base := r.web(attr("base")); base != "" { // xml:base (RFC 4287 section 2)
+			r.base = base
+		}
 	case "item", "entry":
 		r.item, r.words = &Item{ID: line(attr("about"), maxTitle)}, ""
 	case "link":
-		if href, rel := web(attr("href")), attr("rel"); href != "" {
+		if href, rel := r.web(attr("href")), attr("rel"); href != "" {
 			r.link(href, rel, attr("type"))
 		}
 	case "enclosure", "content":
 		if r.item != nil && strings.HasPrefix(attr("type"), "audio/") {
-			r.item.Audio = cmp.Or(r.item.Audio, web(attr("url")))
+			r.item.Audio = cmp.Or(r.item.Audio, r.web(attr("url")))
 		}
 	}
 }
@@ -240,7 +244,7 @@ func (r *reader) end(n xml.Name) {
 	case r.item == nil && r.within("channel", "feed") && name == "title":
 		r.feed.Title = cmp.Or(r.feed.Title, r.say(text, maxTitle))
 	case r.item == nil && r.within("channel") && name == "link":
-		r.feed.URL = cmp.Or(r.feed.URL, web(text))
+		r.feed.URL = cmp.Or(r.feed.URL, r.web(text))
 	}
 }
 
@@ -252,7 +256,7 @@ func (r *reader) of(i *Item, name, text string) {
 	case "id", "guid":
 		i.ID = line(text, maxTitle)
 	case "link":
-		i.URL = cmp.Or(i.URL, web(text))
+		i.URL = cmp.Or(i.URL, r.web(text))
 	case "summary", "description", "subtitle":
 		i.Summary = cmp.Or(r.say(text, maxSummary), i.Summary)
 	case "content", "encoded":
@@ -364,6 +368,19 @@ func line(s string, n int) string {
 
 // maxURL is how long an address may be.
 const maxURL = 2000
+
+// web is a link of the feed: like web, but it may be relative.
+func (r *reader) web(s string) string {
+	base, err := url.Parse(r.base)
+	if s = strings.TrimSpace(s); err != nil || s == "" || len(s) > maxURL {
+		return ""
+	}
+	u, err := base.Parse(s)
+	if err != nil {
+		return ""
+	}
+	return web(u.String())
+}
 
 // web is an address that people may be sent to: of http or https, with a host; else it is empty.
 func web(s string) string {

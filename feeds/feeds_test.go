@@ -71,11 +71,14 @@ func TestRead(t *testing.T) {
 		"not the UTF-8 it says": {"<?xml version=\"1.0\" encoding=\"utf-8\"?><rss><channel><title>Caf\xe9</title><item><title>x</title></item></channel></rss>", "Café <>\nJan01 00:00 | x | x |  |  |  | false\n"},
 		"UTF-16":                {"\xff\xfe" + wide("<?xml version=\"1.0\" encoding=\"utf-16\"?><rss><channel><title>t</title><item><title>x</title></item></channel></rss>"), "t <>\nJan01 00:00 | x | x |  |  |  | false\n"},
 		"a wiki's changes":      {wiki, "Wiki - Recent changes [en] <https://wiki.example.org/wiki/Special:RecentChanges>\nMar04 10:00 | https://wiki.example.org/w/index.php?title=Tea&diff=2 | Tea | https://wiki.example.org/w/index.php?title=Tea&diff=2 | spelling − old |  | false\n"},
-		"nothing":               {`<rss><channel><title>t</title></channel></rss>`, "t <>\n"},
+		"relative links": {`<feed xmlns="http://www.w3.org/2005/Atom"><title>t</title><link href="../"/><entry><id>1</id><title>x</title><link href="2031/x.html"/><link rel="enclosure" type="audio/mpeg" href="/x.mp3"/></entry><entry><id>2</id><title>y</title><link href="//other.example.org/y"/></entry><entry><id>3</id><title>z</title><link href="javascript:alert(1)"/></entry></feed>`,
+			"t <https://at.example.org/>\nJan01 00:00 | 1 | x | https://at.example.org/blog/2031/x.html |  | https://at.example.org/x.mp3 | false\nJan01 00:00 | 2 | y | https://other.example.org/y |  |  | false\nJan01 00:00 | 3 | z |  |  |  | false\n"},
+		"xml:base": {`<feed xmlns="http://www.w3.org/2005/Atom" xml:base="https://base.example.org/a/"><title>t</title><entry><id>1</id><title>x</title><link href="x"/></entry></feed>`, "t <>\nJan01 00:00 | 1 | x | https://base.example.org/a/x |  |  | false\n"},
+		"nothing":  {`<rss><channel><title>t</title></channel></rss>`, "t <>\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f, err := feeds.Read([]byte(c.text), from, from.AddDate(0, 1, 0))
+			f, err := feeds.Read([]byte(c.text), "https://at.example.org/blog/feed.xml", from, from.AddDate(0, 1, 0))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +105,7 @@ func TestReadNot(t *testing.T) {
 		"nothing": "", "a page": "<html><body><p>No</p></body></html>", "JSON": `{"version": "https://jsonfeed.org/version/1.1"}`,
 		"deep": "<rss>" + strings.Repeat("<a>", 100_000), "a bomb": bomb, "noise": "\x00\xff\xfe",
 	} {
-		if _, err := feeds.Read([]byte(text), from, from.AddDate(0, 1, 0)); !errors.Is(err, feeds.ErrNoFeed) {
+		if _, err := feeds.Read([]byte(text), "", from, from.AddDate(0, 1, 0)); !errors.Is(err, feeds.ErrNoFeed) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -113,7 +116,7 @@ func FuzzRead(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		feed, err := feeds.Read(b, from, from.AddDate(0, 1, 0))
+		feed, err := feeds.Read(b, "https://at.example.org/", from, from.AddDate(0, 1, 0))
 		if err != nil && !errors.Is(err, feeds.ErrNoFeed) {
 			t.Error(err)
 		}
