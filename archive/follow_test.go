@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,12 +14,13 @@ import (
 	"listd/lists"
 	"listd/mail"
 	"listd/store"
+	"listd/store/fresh"
 	"listd/store/pgtest"
 )
 
 // engines are new and empty databases of each engine.
 var engines = map[string]func(testing.TB) string{
-	"SQLite":   func(t testing.TB) string { return filepath.Join(t.TempDir(), "listd.db") },
+	"SQLite":   fresh.SQLite,
 	"Postgres": pgtest.URL,
 }
 

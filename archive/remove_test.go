@@ -3,7 +3,6 @@ package archive_test
 import (
 	"bytes"
 	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"listd/lists"
 	"listd/mail"
 	"listd/store"
+	"listd/store/fresh"
 	"listd/task"
 )
 
@@ -274,7 +274,7 @@ func TestSweep(t *testing.T) {
 // An issue of a digest that had the post has it no more, and is made anew for who wants it later.
 func TestRemoveFromIssues(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, filepath.Join(t.TempDir(), "listd.db"))
+	s := newShelf(t, fresh.SQLite(t))
 	seq, _, _, _ := s.posted(letter{subject: "Out with it"}, "secret\r\n")
 	var issue store.Outgoing
 	s.update(func(tx *store.Tx) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"listd/lists"
 	"listd/mail"
 	"listd/store"
+	"listd/store/fresh"
 	"listd/store/pgtest"
 )
 
@@ -30,7 +30,7 @@ type desk struct {
 // onBothDesks runs a test on each engine.
 func onBothDesks(t *testing.T, test func(d *desk)) {
 	for name, url := range map[string]func(testing.TB) string{
-		"SQLite":   func(t testing.TB) string { return filepath.Join(t.TempDir(), "listd.db") },
+		"SQLite":   fresh.SQLite,
 		"Postgres": pgtest.URL,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -481,7 +481,7 @@ func TestSearchBombs(t *testing.T) {
 
 func TestSnippets(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, filepath.Join(t.TempDir(), "listd.db"))
+	d := newDesk(t, fresh.SQLite(t))
 	l := d.list("dev")
 	long := strings.Repeat("Nothing is said here, and at length. ", 20)
 	d.file(l, day(1), "Subject: one\n", long+"Then the quick brown FOX\n jumps.\n"+long+"A fox alone.\n")

@@ -3,7 +3,6 @@ package auth_test
 import (
 	"encoding/binary"
 	"errors"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 	"listd/lists"
 	"listd/mail"
 	"listd/store"
+	"listd/store/fresh"
 	"listd/store/pgtest"
 )
 
@@ -30,7 +30,7 @@ type house struct {
 func engines(t *testing.T, test func(h *house)) {
 	t.Parallel()
 	for engine, url := range map[string]func(testing.TB) string{
-		"sqlite":   func(t testing.TB) string { return filepath.Join(t.TempDir(), "listd.db") },
+		"sqlite":   fresh.SQLite,
 		"postgres": pgtest.URL,
 	} {
 		t.Run(engine, func(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"listd/queue"
 	"listd/roster"
 	"listd/store"
+	"listd/store/fresh"
 	"listd/store/pgtest"
 	"listd/task"
 )
@@ -67,7 +67,7 @@ func engines(t *testing.T, test func(h *house)) {
 	})
 }
 
-func sqlite(t testing.TB) string { return filepath.Join(t.TempDir(), "listd.db") }
+func sqlite(t testing.TB) string { return fresh.SQLite(t) }
 
 func newHouse(t testing.TB, url string) *house {
 	t.Helper()

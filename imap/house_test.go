@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"listd/lists"
 	"listd/mail"
 	"listd/store"
+	"listd/store/fresh"
 )
 
 // house is a site on a real database whose archives are served.
@@ -34,7 +34,7 @@ func newHouse(t testing.TB, limits Limits) *house {
 	h := &house{TB: t}
 	h.now.Store(time.Date(2031, 3, 4, 18, 30, 0, 0, time.UTC).UnixMilli())
 	clock := func() time.Time { return time.UnixMilli(h.now.Load()).UTC() }
-	db, err := store.Open(t.Context(), store.Options{URL: filepath.Join(t.TempDir(), "listd.db"), Clock: clock})
+	db, err := store.Open(t.Context(), store.Options{URL: fresh.SQLite(t), Clock: clock})
 	h.must(err)
 	h.db = db
 	h.must(db.Migrate(t.Context()))

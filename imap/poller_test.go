@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -29,6 +28,7 @@ import (
 	"listd/queue"
 	"listd/roster"
 	"listd/store"
+	"listd/store/fresh"
 )
 
 // site is a real site, with its clock in the test's hands.
@@ -77,7 +77,7 @@ func address(s string) mail.Address {
 	return a
 }
 
-func newPollSite(t testing.TB) *site { return pollSiteAt(t, filepath.Join(t.TempDir(), "listd.db")) }
+func newPollSite(t testing.TB) *site { return pollSiteAt(t, fresh.SQLite(t)) }
 
 func pollSiteAt(t testing.TB, url string) *site {
 	t.Helper()

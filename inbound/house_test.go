@@ -25,6 +25,7 @@ import (
 	"listd/queue"
 	"listd/roster"
 	"listd/store"
+	"listd/store/fresh"
 	"listd/store/pgtest"
 )
 
@@ -107,7 +108,7 @@ func engines(t *testing.T, test func(t *testing.T, h *house)) {
 	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		test(t, open(t, filepath.Join(t.TempDir(), "listd.db")))
+		test(t, open(t, fresh.SQLite(t)))
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
@@ -116,7 +117,7 @@ func engines(t *testing.T, test func(t *testing.T, h *house)) {
 }
 
 // newHouse is a site on SQLite.
-func newHouse(t testing.TB) *house { return open(t, filepath.Join(t.TempDir(), "listd.db")) }
+func newHouse(t testing.TB) *house { return open(t, fresh.SQLite(t)) }
 
 func open(t testing.TB, url string) *house {
 	t.Helper()

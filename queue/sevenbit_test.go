@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"listd/smtp"
 	"listd/smtp/sink"
 	"listd/store"
+	"listd/store/fresh"
 )
 
 // keysOf are the signer of a domain and what it publishes.
@@ -77,7 +77,7 @@ func TestSignedFor7bit(t *testing.T) {
 			t.Cleanup(peer.Close)
 			relay := &smtp.Relay{Addr: addr, Hostname: "lists.example.org"}
 			t.Cleanup(relay.Close)
-			path := filepath.Join(t.TempDir(), "listd.db")
+			path := fresh.SQLite(t)
 			db := openDB(t, path, nil)
 			x := &site{T: t, db: db, path: path, worker: &Worker{DB: db, Sender: relay, Out: Out{Relay: true}, Log: slog.New(slog.DiscardHandler), Holder: 7,
 				Press: Press{Minter: lists.NewMinter([]byte("key")), Signer: signer}}}

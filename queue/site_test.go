@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"listd/lists"
 	"listd/mail"
 	"listd/store"
+	"listd/store/fresh"
 	"listd/store/pgtest"
 )
 
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 }
 
 func openSQLite(t testing.TB, clock func() time.Time) *store.DB {
-	return openDB(t, filepath.Join(t.TempDir(), "listd.db"), clock)
+	return openDB(t, fresh.SQLite(t), clock)
 }
 
 // openDB opens the database at url, with the program's schema.
@@ -67,7 +67,7 @@ func inBubble(t *testing.T, test func(x *site)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "listd.db")
+		path := fresh.SQLite(t)
 		var leapt atomic.Int64
 		x := newSite(t, openDB(t, path, func() time.Time { return time.Now().Add(time.Duration(leapt.Load())) }))
 		x.path, x.leapt = path, &leapt

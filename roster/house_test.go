@@ -19,6 +19,7 @@ import (
 	"listd/mail"
 	"listd/queue"
 	"listd/store"
+	"listd/store/fresh"
 	"listd/store/pgtest"
 )
 
@@ -58,7 +59,7 @@ func engines(t *testing.T, test func(h *house)) {
 	})
 }
 
-func newHouse(t *testing.T) *house { return open(t, filepath.Join(t.TempDir(), "listd.db")) }
+func newHouse(t *testing.T) *house { return open(t, fresh.SQLite(t)) }
 
 func open(t *testing.T, url string) *house {
 	t.Helper()

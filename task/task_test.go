@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"listd/store"
+	"listd/store/fresh"
 	"listd/task"
 )
 
@@ -36,7 +36,7 @@ func newFixture(t *testing.T, steps map[string]task.Step) *fixture {
 
 func (f *fixture) open(clock func() time.Time) {
 	f.Helper()
-	db, err := store.Open(f.Context(), store.Options{URL: filepath.Join(f.TempDir(), "listd.db"), Clock: clock})
+	db, err := store.Open(f.Context(), store.Options{URL: fresh.SQLite(f), Clock: clock})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,6 +19,7 @@ import (
 	"listd/queue"
 	"listd/roster"
 	"listd/store"
+	"listd/store/fresh"
 )
 
 // house is a site on a real database, and its pages.
@@ -39,7 +39,7 @@ func newHouse(t *testing.T) *house {
 	h := &house{T: t}
 	h.now.Store(evening.UnixMilli())
 	clock := func() time.Time { return time.UnixMilli(h.now.Load()).UTC() }
-	db, err := store.Open(t.Context(), store.Options{URL: filepath.Join(t.TempDir(), "listd.db"), Clock: clock})
+	db, err := store.Open(t.Context(), store.Options{URL: fresh.SQLite(t), Clock: clock})
 	h.must(err)
 	h.db = db
 	t.Cleanup(func() {
