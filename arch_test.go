@@ -63,7 +63,7 @@ var plan = map[string]room{
 
 	// What only tests use.
 	"store/storetest": {may: []string{"store", "lists", "mail"}},
-	"store/fresh":     {may: []string{"store"}},
+	"store/fresh":     {may: []string{"store", "store/pgtest"}},
 	"store/pgtest":    {may: []string{"github.com/jackc/pgx/v5"}},
 	"web/chromium":    {},
 }

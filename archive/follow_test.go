@@ -15,13 +15,12 @@ import (
 	"listd/mail"
 	"listd/store"
 	"listd/store/fresh"
-	"listd/store/pgtest"
 )
 
 // engines are new and empty databases of each engine.
 var engines = map[string]func(testing.TB) string{
 	"SQLite":   fresh.SQLite,
-	"Postgres": pgtest.URL,
+	"Postgres": fresh.Postgres,
 }
 
 // epoch is when the clocks of these tests stand still.

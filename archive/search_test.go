@@ -15,7 +15,6 @@ import (
 	"listd/mail"
 	"listd/store"
 	"listd/store/fresh"
-	"listd/store/pgtest"
 )
 
 // desk is a library in which tests search.
@@ -31,7 +30,7 @@ type desk struct {
 func onBothDesks(t *testing.T, test func(d *desk)) {
 	for name, url := range map[string]func(testing.TB) string{
 		"SQLite":   fresh.SQLite,
-		"Postgres": pgtest.URL,
+		"Postgres": fresh.Postgres,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

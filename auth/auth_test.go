@@ -31,7 +31,7 @@ func engines(t *testing.T, test func(h *house)) {
 	t.Parallel()
 	for engine, url := range map[string]func(testing.TB) string{
 		"sqlite":   fresh.SQLite,
-		"postgres": pgtest.URL,
+		"postgres": fresh.Postgres,
 	} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()

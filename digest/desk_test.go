@@ -11,7 +11,7 @@ import (
 	"listd/lists"
 	"listd/mail"
 	"listd/store"
-	"listd/store/pgtest"
+	"listd/store/fresh"
 	"listd/task"
 )
 
@@ -290,7 +290,7 @@ func TestOnce(t *testing.T) {
 	for seed := range uint64(2) {
 		t.Run(fmt.Sprint("postgres", seed), func(t *testing.T) {
 			t.Parallel()
-			once(newHouse(t, pgtest.URL(t)), seed, seed%2 == 0)
+			once(newHouse(t, fresh.Postgres(t)), seed, seed%2 == 0)
 		})
 	}
 }

@@ -63,7 +63,7 @@ func engines(t *testing.T, test func(h *house)) {
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		test(newHouse(t, pgtest.URL(t)))
+		test(newHouse(t, fresh.Postgres(t)))
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	listdimap "listd/imap"
 	"listd/inbound"
 	"listd/mail"
+	"listd/store/fresh"
 	"listd/store/pgtest"
 )
 
@@ -162,7 +163,7 @@ func TestFetchStopped(t *testing.T) {
 // TestFetchLease: of two nodes one fetches. When it is dead the other goes on; if it was only slow, nothing is taken twice.
 func TestFetchLease(t *testing.T) {
 	t.Parallel()
-	s, m := pollSiteAt(t, pgtest.URL(t)), newMemory(t)
+	s, m := pollSiteAt(t, fresh.Postgres(t)), newMemory(t)
 	a := m.account()
 	var want []string
 	for i := range 4 {

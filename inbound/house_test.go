@@ -100,7 +100,7 @@ func sqlite(t *testing.T, test func(t *testing.T, h *house)) {
 // postgres runs a test on PostgreSQL: one about what SQLite's only writer cannot meet.
 func postgres(t *testing.T, test func(t *testing.T, h *house)) {
 	t.Parallel()
-	test(t, open(t, pgtest.URL(t)))
+	test(t, open(t, fresh.Postgres(t)))
 }
 
 // engines runs a test on both.
@@ -112,7 +112,7 @@ func engines(t *testing.T, test func(t *testing.T, h *house)) {
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		test(t, open(t, pgtest.URL(t)))
+		test(t, open(t, fresh.Postgres(t)))
 	})
 }
 

@@ -55,7 +55,7 @@ func engines(t *testing.T, test func(h *house)) {
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		test(open(t, pgtest.URL(t)))
+		test(open(t, fresh.Postgres(t)))
 	})
 }
 

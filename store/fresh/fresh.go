@@ -1,11 +1,12 @@
-// Package fresh gives tests a SQLite database that is migrated already: made once for a test binary, copied for each test.
+// Package fresh gives tests a database that is migrated already: made once for a test binary, copied for each test.
 // Migrating is a third of what the tests of a room would compute otherwise.
 //
-// Enter with SQLite.
+// Enter with SQLite or Postgres.
 package fresh
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"listd/store"
+	"listd/store/pgtest"
 )
 
 // template is the file of a database that nobody has used, with the newest schema.
@@ -23,16 +25,7 @@ var template = sync.OnceValues(func() (b []byte, err error) {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "listd.db")
-	ctx := context.Background()
-	db, err := store.Open(ctx, store.Options{URL: path})
-	if err != nil {
-		return nil, err
-	}
-	err = db.Migrate(ctx)
-	if e := db.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
+	if err := migrate(path); err != nil {
 		return nil, err
 	}
 	if left, _ := os.Stat(path + "-wal"); left != nil && left.Size() > 0 {
@@ -40,6 +33,21 @@ var template = sync.OnceValues(func() (b []byte, err error) {
 	}
 	return os.ReadFile(path)
 })
+
+func migrate(url string) error {
+	ctx := context.Background()
+	db, err := store.Open(ctx, store.Options{URL: url})
+	if err != nil {
+		return err
+	}
+	return errors.Join(db.Migrate(ctx), db.Close())
+}
+
+// Postgres is the URL of a new database; see pgtest.URL.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	return pgtest.Copy(t, "fresh", migrate)
+}
 
 // SQLite is the path of a new database in the test's own folder.
 func SQLite(t testing.TB) string {

@@ -50,9 +50,35 @@ func (s stopper) Run() int {
 // not installed.
 func URL(t testing.TB) string {
 	t.Helper()
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	shared.need(t)
+	return shared.create(t, "template1")
+}
+
+// Copy is the URL of a new database like one that prepare has filled, the first time it was asked for by that name. prepare
+// leaves no connection behind.
+func Copy(t testing.TB, name string, prepare func(url string) error) string {
+	t.Helper()
 	s := &shared
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.need(t)
+	if !slices.Contains(s.templates, name) {
+		if _, err := s.admin.Exec(t.Context(), `CREATE DATABASE `+name); err != nil {
+			t.Fatalf("create a database: %v", err)
+		}
+		if err := prepare(s.url(name)); err != nil {
+			t.Fatal(err)
+		}
+		s.templates = append(s.templates, name)
+	}
+	return s.create(t, name)
+}
+
+// need starts the server, if nobody has.
+func (s *server) need(t testing.TB) {
+	t.Helper()
 	if s.admin == nil && s.err == nil {
 		s.err = s.start()
 	}
@@ -62,9 +88,14 @@ func URL(t testing.TB) string {
 	if s.err != nil {
 		t.Fatal(s.err)
 	}
+}
+
+// create makes a database for a test.
+func (s *server) create(t testing.TB, template string) string {
+	t.Helper()
 	s.databases++
 	name := "test" + strconv.Itoa(s.databases)
-	if _, err := s.admin.Exec(t.Context(), `CREATE DATABASE `+name); err != nil {
+	if _, err := s.admin.Exec(t.Context(), `CREATE DATABASE `+name+` TEMPLATE `+template); err != nil {
 		t.Fatalf("create a database: %v", err)
 	}
 	t.Cleanup(func() {
@@ -90,6 +121,7 @@ type server struct {
 	guard     *exec.Cmd
 	guardIn   io.Closer // closed: the guard stops the server
 	databases int
+	templates []string // of Copy
 }
 
 func (s *server) url(database string) string {
