@@ -157,10 +157,10 @@ func (s *search) understand() {
 		}
 		return out
 	}
+	s.match = store.WordMatch{Not: terms(s.Not)} // a View may run again
 	for _, group := range s.All {
 		s.match.All = append(s.match.All, terms(group))
 	}
-	s.match.Not = terms(s.Not)
 	s.marker = newMarker(s.match.All)
 }
 
