@@ -270,7 +270,11 @@ func (s *search) count(res *Result, streams []stream) error {
 			break
 		}
 		if s.dear {
-			res.Many = res.Many || st.before > st.from
+			last, err := s.tx.LastPlace(st.from, st.before)
+			if err != nil {
+				return err
+			}
+			res.Many = res.Many || last != 0
 			continue
 		}
 		err := s.windows(st.from, st.before, func(from, before store.Place) (bool, error) {

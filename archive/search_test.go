@@ -363,6 +363,34 @@ func TestSearchByRank(t *testing.T) {
 	})
 }
 
+// A phrase is not counted behind what was looked at; where nothing lies behind, the number is exact.
+func TestSearchPhraseTotal(t *testing.T) {
+	t.Parallel()
+	onBothDesks(t, func(d *desk) {
+		l := d.list("dev")
+		for i := range 5 {
+			d.file(l, day(10+i), "Subject: s\n", "A quick fox.\n")
+		}
+		d.index(l)
+		for _, c := range []struct {
+			query string
+			total int
+			many  bool
+		}{{`"quick fox"`, 5, false}, {`"quick hare"`, 0, false}} {
+			res, err := d.open(l).Search(d.Context(), archive.Query{Text: c.query}, "", 2)
+			if err != nil || res.Total != c.total || res.Many != c.many {
+				d.Errorf("%s: %d, many %v: %v", c.query, res.Total, res.Many, err)
+			}
+		}
+		d.file(l, day(1).AddDate(-5, 0, 0), "Subject: s\n", "A quick fox.\n")
+		d.index(l)
+		res, err := d.open(l).Search(d.Context(), archive.Query{Text: `"quick fox"`}, "", 2)
+		if err != nil || res.Total != 4 || !res.Many {
+			d.Errorf("with one of years before: %d, many %v: %v", res.Total, res.Many, err)
+		}
+	})
+}
+
 // Strangers from whom a list hides addresses cannot ask for one: neither by its parts nor in quotation marks.
 func TestSearchAddresses(t *testing.T) {
 	t.Parallel()
